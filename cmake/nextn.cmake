@@ -1,0 +1,47 @@
+# How a folder of src/ becomes a target, and the flags every target shares.
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# Floating point is pinned: no contraction but the fma that is written out, no fast-math. The program itself is built for
+# plain x86-64; only kernels/avx2 and kernels/avx512 get instruction-set flags.
+add_compile_options(-Wall -Wextra -ffp-contract=off -fno-math-errno)
+if(NEXTN_WERROR)
+  add_compile_options(-Werror)
+endif()
+include_directories(${PROJECT_SOURCE_DIR}/src)
+
+# nextn_library(NAME [DEPS target...]): every .cc of the folder but the tests becomes nextn_NAME; the *_test.cc beside
+# them become the program NAME_test.
+function(nextn_library name)
+  cmake_parse_arguments(ARG "" "" "DEPS;TEST_DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  if(sources)
+    add_library(nextn_${name} STATIC ${sources})
+    target_link_libraries(nextn_${name} PUBLIC ${ARG_DEPS})
+  else()
+    add_library(nextn_${name} INTERFACE)
+    target_link_libraries(nextn_${name} INTERFACE ${ARG_DEPS})
+  endif()
+  if(NEXTN_TESTS AND tests)
+    nextn_test(${name}_test SOURCES ${tests} DEPS nextn_${name} ${ARG_TEST_DEPS} LABEL unit)
+  endif()
+endfunction()
+
+# nextn_test(NAME SOURCES file... DEPS target... LABEL label): a GoogleTest program, one ctest entry for each test case.
+function(nextn_test name)
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest_main)
+  include(GoogleTest)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ARG_LABEL}." PROPERTIES LABELS ${ARG_LABEL} TIMEOUT
+                       ${ARG_TIMEOUT})
+endfunction()

@@ -1,0 +1,50 @@
+// A fixed team of threads for the ops of a step. Work is a number of tiles that threads take one after another from an
+// atomic counter, because the cores of a shared machine are not equally fast; which thread runs a tile never matters for
+// the result. Workers spin for some microseconds between ops and then sleep.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace nextn {
+
+class ThreadPool {
+ public:
+  explicit ThreadPool(int n_threads);  // the calling thread is one of them
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int n_threads() const noexcept { return static_cast<int>(workers_.size()) + 1; }
+
+  // Calls fn(tile) for every tile in [0, n_tiles), spread over the team, and returns when all are done. `fn` must not
+  // throw. Only one thread may call this at a time.
+  template <class Fn>
+  void run(int n_tiles, const Fn& fn) noexcept {
+    if (workers_.empty() || n_tiles <= 1) {
+      for (int tile = 0; tile < n_tiles; tile++) fn(tile);
+      return;
+    }
+    run_job(n_tiles, [](const void* f, int tile) { (*static_cast<const Fn*>(f))(tile); }, &fn);
+  }
+
+ private:
+  using Call = void (*)(const void* fn, int tile);
+
+  void run_job(int n_tiles, Call call, const void* fn) noexcept;
+  void work() noexcept;
+  void take_tiles() noexcept;
+
+  std::vector<std::jthread> workers_;
+  std::atomic<uint32_t> generation_{0};  // changes when a job is posted
+  std::atomic<bool> stopping_{false};
+  alignas(64) std::atomic<int> next_{0};
+  alignas(64) std::atomic<int> busy_{0};
+  int n_tiles_ = 0;
+  Call call_ = nullptr;
+  const void* fn_ = nullptr;
+};
+
+}  // namespace nextn

@@ -1,0 +1,154 @@
+// What every instruction set provides: one table of functions, chosen once at start-up and handed down in Ctx.
+// Nothing in a table allocates, locks, logs, throws or checks: ops/ has done so.
+//
+// Every function gives the same bits on every instruction set. Integer dots are exact; float sums run in 16 virtual lanes
+// (element i belongs to lane i % 16, each lane adds its elements in ascending order with fma) that are folded in a fixed
+// tree (lanes.h); everything else is element by element with the operations written out.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/pack.h"
+
+namespace nextn {
+
+constexpr int kMaxMatmulRows = 8;  // activation rows of one matmul call
+constexpr int kActBlock = 32;      // inputs that share an activation scale
+constexpr int kKvPiece = 256;      // positions of one attention piece; cuts are at absolute multiples (D11)
+
+// M activation rows of width K. The float formats read x, the integer formats read q, scale and sum.
+struct ActRows {
+  const float* x;      // (M, K)
+  const int8_t* q;     // (M, K), values in -127..127
+  const float* scale;  // (M, K / 32): x ~ scale * q
+  const int32_t* sum;  // (M, K / 16): sums of q over 16 inputs
+};
+
+// y[m][o] = sum_k w[o][k] x[m][k] for the outputs of tiles [tile_first, tile_last) and m in 0 .. n_rows - 1.
+// The order in which the products of one (m, o) are summed depends on the format and K alone.
+struct MatmulArgs {
+  const uint8_t* w;  // tiles, one after another (pack.h)
+  int64_t k;
+  int64_t n_out;  // outputs of the matrix; the last tile may have fewer than 16
+  ActRows act;
+  int n_rows;        // 1..8
+  float* y;          // (n_rows, y_stride)
+  int64_t y_stride;  // floats from one row of y to the next
+};
+using MatmulFn = void (*)(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+
+// One row of k floats to 8 bits: for each block of 32, scale = max|x| / 127, q = round(x * (127 / max|x|)) to nearest even;
+// a block of zeros has scale 0. A NaN or an infinity anywhere in a block makes its scale NaN.
+using QuantizeFn = void (*)(const float* x, int64_t k, int8_t* q, float* scale, int32_t* sum);
+
+// y = w * x / sqrt(mean(x^2) + eps). x and y may be the same.
+using RmsNormFn = void (*)(float* y, const float* x, const float* w, int n, float eps);
+// y = rms_norm(x; w) * silu(z): the delta net's gated norm, one head.
+using GatedRmsNormFn = void (*)(float* y, const float* x, const float* w, const float* z, int n, float eps);
+// x = x / max(|x|, eps), in place.
+using L2NormFn = void (*)(float* x, int n, float eps);
+// y += x
+using AddFn = void (*)(float* y, const float* x, int n);
+// y = silu(gate) * up
+using SwigluFn = void (*)(float* y, const float* gate, const float* up, int n);
+// y *= sigmoid(gate)
+using SigmoidGateFn = void (*)(float* y, const float* gate, int n);
+// Rotates the pairs (i, i + n_rot / 2) of one head in place; cos and sin have n_rot / 2 entries.
+using RopeFn = void (*)(float* x, const float* cos, const float* sin, int n_rot);
+
+// y[c] = silu(sum_i taps[i][c] columns[i][c]) for channels [first, last); columns are the raw projections of n_taps
+// successive positions, oldest first.
+using ConvSiluFn = void (*)(float* y, const float* const* columns, const float* taps, int64_t taps_stride, int n_taps,
+                            int first, int last);
+
+// Rows of the delta net for one value head: pointers to the first row, strides in floats.
+struct DeltaRows {
+  int n = 0;
+  const float* q = nullptr;  // (n, Dk), scaled and normed; not read in a replay
+  const float* k = nullptr;  // (n, Dk)
+  const float* v = nullptr;  // (n, Dv)
+  const float* beta = nullptr;
+  const float* decay = nullptr;
+  int64_t qkv_stride = 0;
+  int64_t gate_stride = 0;
+};
+// One value head's state rows [first, last) of Dv: replays `replay`, applies the first n_sure rows of `step`, stores the
+// state, then applies the other rows of `step` without storing (D3). delta_rows.cc has the equation.
+struct DeltaArgs {
+  float* state;  // (Dv, Dk)
+  int dk;        // a multiple of 16, at most 256
+  DeltaRows replay;
+  DeltaRows step;
+  int n_sure;
+  float* o;  // (step.n, o_stride): readouts
+  int64_t o_stride;
+  float scale;  // Dv^-1/2
+};
+using DeltaRowsFn = void (*)(const DeltaArgs& args, int first, int last);
+
+enum class KvType : uint8_t { kF16, kF32, kQ8_0 };
+
+// Bytes of one cached vector of head_dim values (a multiple of 32).
+int64_t kv_bytes(KvType type, int64_t head_dim) noexcept;
+// One vector to cache precision.
+void kv_store(KvType type, const float* x, int64_t head_dim, uint8_t* cached) noexcept;
+
+// One query row against one piece of the cache: positions [0, n) of k and v, n <= kKvPiece, for the n_group query heads
+// that share a KV head. Gives, for each head: m = max score, l = sum exp(score - m), o = sum exp(score - m) v.
+struct AttendArgs {
+  const float* q;    // (n_group, head_dim)
+  int64_t q_stride;  // floats from one query head to the next
+  int n_group;
+  int head_dim;  // a multiple of 32, at most 512
+  float scale;
+  KvType k_type;
+  KvType v_type;
+  const uint8_t* k;    // first position of the piece
+  const uint8_t* v;    //
+  int64_t k_stride;    // bytes from one position to the next
+  int64_t v_stride;    //
+  int n;
+  float* m;  // (n_group)
+  float* l;  // (n_group)
+  float* o;  // (n_group, head_dim)
+};
+using AttendFn = void (*)(const AttendArgs& args);
+// Merges piece b into piece a, in that order: a = a + b, each weighted by exp(m - max m).
+using AttendMergeFn = void (*)(float* m_a, float* l_a, float* o_a, float m_b, float l_b, const float* o_b, int head_dim);
+
+// The index of the largest of n values, ties to the lower index; -1 if one of them is NaN.
+using ArgMaxFn = int64_t (*)(const float* x, int64_t n);
+
+struct KernelTable {
+  const char* isa;  // "scalar" | "avx2" | "avx512"
+  MatmulFn matmul[kNumPackFormats];
+  QuantizeFn quantize;
+  RmsNormFn rms_norm;
+  GatedRmsNormFn gated_rms_norm;
+  L2NormFn l2_norm;
+  AddFn add;
+  SwigluFn swiglu;
+  SigmoidGateFn sigmoid_gate;
+  RopeFn rope;
+  ConvSiluFn conv_silu;
+  DeltaRowsFn delta_rows;
+  AttendFn attend;
+  AttendMergeFn attend_merge;
+  ArgMaxFn argmax;
+};
+
+namespace scalar {
+const KernelTable& kernels();
+}
+namespace avx2 {
+const KernelTable& kernels();
+}
+namespace avx512 {
+const KernelTable& kernels();
+}
+
+// The table this machine runs: the best it has, or the one named by `force` (the environment's NEXTN_ISA; empty for none).
+// Throws Error{kUsage} for a name that is unknown or that the CPU lacks.
+const KernelTable& select_kernels(const char* force);
+
+}  // namespace nextn
