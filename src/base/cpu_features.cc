@@ -2,7 +2,8 @@
 
 namespace nextn {
 
-// __builtin_cpu_supports looks at XCR0 too, so a system that does not save the wide registers counts as not having them.
+// __builtin_cpu_supports looks at XCR0 too, so a system that does not save the wide registers counts as not having
+// them.
 CpuFeatures cpu_features() noexcept {
   __builtin_cpu_init();
   CpuFeatures f;

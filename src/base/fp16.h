@@ -1,5 +1,5 @@
-// IEEE half and bfloat16 as bit patterns, converted to and from float. Plain static functions, so that translation units
-// built for different instruction sets may share this header.
+// IEEE half and bfloat16 as bit patterns, converted to and from float. Plain static functions, so that translation
+// units built for different instruction sets may share this header.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,8 @@ static inline uint16_t f32_to_f16(float f) {
   return static_cast<uint16_t>(sign | ((rest - 0x38000000u + 0xfffu + (rest >> 13 & 1u)) >> 13));
 }
 
-static inline float bf16_to_f32(uint16_t h) { return float_from_bits(static_cast<uint32_t>(h) << 16); }
+static inline float bf16_to_f32(uint16_t h) {
+  return float_from_bits(static_cast<uint32_t>(h) << 16);
+}
 
 }  // namespace nextn

@@ -25,8 +25,8 @@ class MappedFile {
   const std::string& path() const noexcept { return path_; }
   std::span<const uint8_t> bytes() const noexcept { return bytes_; }
 
-  // Tells the system that this part of the map is not needed any more: its pages leave the resident size. They come back
-  // from the file when touched again.
+  // Tells the system that this part of the map is not needed any more: its pages leave the resident size. They come
+  // back from the file when touched again.
   void release(size_t offset, size_t size) const noexcept;
 
  private:

@@ -1,6 +1,6 @@
 // A fixed team of threads for the ops of a step. Work is a number of tiles that threads take one after another from an
-// atomic counter, because the cores of a shared machine are not equally fast; which thread runs a tile never matters for
-// the result. Workers spin for some microseconds between ops and then sleep.
+// atomic counter, because the cores of a shared machine are not equally fast; which thread runs a tile never matters
+// for the result. Workers spin for some microseconds between ops and then sleep.
 #pragma once
 
 #include <atomic>

@@ -1,14 +1,15 @@
 // What every instruction set provides: one table of functions, chosen once at start-up and handed down in Ctx.
 // Nothing in a table allocates, locks, logs, throws or checks: ops/ has done so.
 //
-// Every function gives the same bits on every instruction set. Integer dots are exact; float sums run in 16 virtual lanes
-// (element i belongs to lane i % 16, each lane adds its elements in ascending order with fma) that are folded in a fixed
-// tree (lanes.h); everything else is element by element with the operations written out.
+// Every function gives the same bits on every instruction set. Integer dots are exact; float sums run in 16 virtual
+// lanes (element i belongs to lane i % 16, each lane adds its elements in ascending order with fma) that are folded in
+// a fixed tree (lanes.h); everything else is element by element with the operations written out.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/pack.h"
+#include "tensor/kv_type.h"
 
 namespace nextn {
 
@@ -37,8 +38,8 @@ struct MatmulArgs {
 };
 using MatmulFn = void (*)(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
 
-// One row of k floats to 8 bits: for each block of 32, scale = max|x| / 127, q = round(x * (127 / max|x|)) to nearest even;
-// a block of zeros has scale 0. A NaN or an infinity anywhere in a block makes its scale NaN.
+// One row of k floats to 8 bits: for each block of 32, scale = max|x| / 127, q = round(x * (127 / max|x|)) to nearest
+// even; a block of zeros has scale 0. A NaN or an infinity anywhere in a block makes its scale NaN.
 using QuantizeFn = void (*)(const float* x, int64_t k, int8_t* q, float* scale, int32_t* sum);
 
 // y = w * x / sqrt(mean(x^2) + eps). x and y may be the same.
@@ -72,8 +73,8 @@ struct DeltaRows {
   int64_t qkv_stride = 0;
   int64_t gate_stride = 0;
 };
-// One value head's state rows [first, last) of Dv: replays `replay`, applies the first n_sure rows of `step`, stores the
-// state, then applies the other rows of `step` without storing (D3). delta_rows.cc has the equation.
+// One value head's state rows [first, last) of Dv: replays `replay`, applies the first n_sure rows of `step`, stores
+// the state, then applies the other rows of `step` without storing (D3). delta_rows.cc has the equation.
 struct DeltaArgs {
   float* state;  // (Dv, Dk)
   int dk;        // a multiple of 16, at most 256
@@ -86,11 +87,7 @@ struct DeltaArgs {
 };
 using DeltaRowsFn = void (*)(const DeltaArgs& args, int first, int last);
 
-enum class KvType : uint8_t { kF16, kF32, kQ8_0 };
-
-// Bytes of one cached vector of head_dim values (a multiple of 32).
-int64_t kv_bytes(KvType type, int64_t head_dim) noexcept;
-// One vector to cache precision.
+// One vector of head_dim values to cache precision, kv_bytes() bytes; the same bytes on every instruction set.
 void kv_store(KvType type, const float* x, int64_t head_dim, uint8_t* cached) noexcept;
 
 // One query row against one piece of the cache: positions [0, n) of k and v, n <= kKvPiece, for the n_group query heads
@@ -103,10 +100,10 @@ struct AttendArgs {
   float scale;
   KvType k_type;
   KvType v_type;
-  const uint8_t* k;    // first position of the piece
-  const uint8_t* v;    //
-  int64_t k_stride;    // bytes from one position to the next
-  int64_t v_stride;    //
+  const uint8_t* k;  // first position of the piece
+  const uint8_t* v;  //
+  int64_t k_stride;  // bytes from one position to the next
+  int64_t v_stride;  //
   int n;
   float* m;  // (n_group)
   float* l;  // (n_group)
@@ -114,7 +111,8 @@ struct AttendArgs {
 };
 using AttendFn = void (*)(const AttendArgs& args);
 // Merges piece b into piece a, in that order: a = a + b, each weighted by exp(m - max m).
-using AttendMergeFn = void (*)(float* m_a, float* l_a, float* o_a, float m_b, float l_b, const float* o_b, int head_dim);
+using AttendMergeFn = void (*)(float* m_a, float* l_a, float* o_a, float m_b, float l_b, const float* o_b,
+                               int head_dim);
 
 // The index of the largest of n values, ties to the lower index; -1 if one of them is NaN.
 using ArgMaxFn = int64_t (*)(const float* x, int64_t n);
@@ -147,8 +145,8 @@ namespace avx512 {
 const KernelTable& kernels();
 }
 
-// The table this machine runs: the best it has, or the one named by `force` (the environment's NEXTN_ISA; empty for none).
-// Throws Error{kUsage} for a name that is unknown or that the CPU lacks.
+// The table this machine runs: the best it has, or the one named by `force` (the environment's NEXTN_ISA; empty for
+// none). Throws Error{kUsage} for a name that is unknown or that the CPU lacks.
 const KernelTable& select_kernels(const char* force);
 
 }  // namespace nextn

@@ -1,5 +1,5 @@
-// The 16-row interleaved layout of a weight matrix (design decision D2): how many bytes a tile has, how rows get in, and
-// how one row gets out again. Plain byte moves in baseline code, the same for every instruction set.
+// The 16-row interleaved layout of a weight matrix (design decision D2): how many bytes a tile has, how rows get in,
+// and how one row gets out again. Plain byte moves in baseline code, the same for every instruction set.
 //
 // A tile is 16 output rows by all K inputs. Along K it is cut into blocks (32 inputs for Q8_0 and Q4_0, 256 for the
 // K-quants, 1 for the float types), and within a block whatever 16 rows have in common stands side by side, lane = row:
@@ -8,8 +8,8 @@
 //   single bytes (scales)     16-byte words, byte r = row r's byte
 //   halves (d, dmin)          32-byte words, half r = row r's
 //
-// A tile has exactly the bytes of its 16 rows in the file; a last tile of fewer rows is filled up with zero bytes. Q8_0's
-// quants are stored with the sign bit flipped (value + 128), because VPDPBUSD wants its first operand unsigned.
+// A tile has exactly the bytes of its 16 rows in the file; a last tile of fewer rows is filled up with zero bytes.
+// Q8_0's quants are stored with the sign bit flipped (value + 128), because VPDPBUSD wants its first operand unsigned.
 // The order of fields in a block:
 //
 //   F32, F16, BF16   one word of 16 elements for each input

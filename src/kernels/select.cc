@@ -13,11 +13,13 @@ const KernelTable& select_kernels(const char* force) {
   }
   if (std::strcmp(force, "scalar") == 0) return scalar::kernels();
   if (std::strcmp(force, "avx2") == 0) {
-    if (!cpu.avx2) fail(ErrorCode::kUsage, "NEXTN_ISA: avx2 needs AVX2, FMA, F16C and BMI2, this CPU has not got them all");
+    if (!cpu.avx2)
+      fail(ErrorCode::kUsage, "NEXTN_ISA: avx2 needs AVX2, FMA, F16C and BMI2, this CPU has not got them all");
     return avx2::kernels();
   }
   if (std::strcmp(force, "avx512") == 0) {
-    if (!cpu.avx512) fail(ErrorCode::kUsage, "NEXTN_ISA: avx512 needs AVX-512 F, BW, VL, DQ and VNNI, this CPU has not got them all");
+    if (!cpu.avx512)
+      fail(ErrorCode::kUsage, "NEXTN_ISA: avx512 needs AVX-512 F, BW, VL, DQ and VNNI, this CPU has not got them all");
     return avx512::kernels();
   }
   fail(ErrorCode::kUsage, "NEXTN_ISA: expected scalar, avx2 or avx512, found '{}'", force);

@@ -1,0 +1,13 @@
+#include "kernels/avx2/step.h"
+
+#include "kernels/avx2/vec.h"
+
+namespace nextn::avx2 {
+
+#include "kernels/simd/elementwise.inc"
+
+#include "kernels/simd/delta_rows.inc"
+
+#include "kernels/simd/attention.inc"
+
+}  // namespace nextn::avx2

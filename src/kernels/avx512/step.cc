@@ -1,0 +1,13 @@
+#include "kernels/avx512/step.h"
+
+#include "kernels/avx512/vec.h"
+
+namespace nextn::avx512 {
+
+#include "kernels/simd/elementwise.inc"
+
+#include "kernels/simd/delta_rows.inc"
+
+#include "kernels/simd/attention.inc"
+
+}  // namespace nextn::avx512

@@ -1,0 +1,88 @@
+// Sixteen float lanes in one zmm register: the vocabulary that kernels/simd is written in.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/lanes.h"
+
+namespace nextn::avx512 {
+
+struct Vec {
+  __m512 v;
+};
+
+static inline Vec load(const float* p) {
+  return {_mm512_loadu_ps(p)};
+}
+static inline void store(float* p, Vec a) {
+  _mm512_storeu_ps(p, a.v);
+}
+// The first n < 16 lanes; the others are zero.
+static inline Vec load_part(const float* p, int n) {
+  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)};
+}
+static inline void store_part(float* p, Vec a, int n) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), a.v);
+}
+static inline Vec load_half(const uint8_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+static inline Vec load_int8(const uint8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+static inline float half_to_float(const uint8_t* p) {
+  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_loadu_si16(p)));
+}
+
+static inline Vec splat(float x) {
+  return {_mm512_set1_ps(x)};
+}
+static inline Vec zero() {
+  return {_mm512_setzero_ps()};
+}
+static inline Vec add(Vec a, Vec b) {
+  return {_mm512_add_ps(a.v, b.v)};
+}
+static inline Vec sub(Vec a, Vec b) {
+  return {_mm512_sub_ps(a.v, b.v)};
+}
+static inline Vec mul(Vec a, Vec b) {
+  return {_mm512_mul_ps(a.v, b.v)};
+}
+static inline Vec div(Vec a, Vec b) {
+  return {_mm512_div_ps(a.v, b.v)};
+}
+static inline Vec fma(Vec a, Vec b, Vec c) {
+  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
+// a > b ? a : b, so b where one of them is NaN.
+static inline Vec greater(Vec a, Vec b) {
+  return {_mm512_max_ps(a.v, b.v)};
+}
+static inline Vec lesser(Vec a, Vec b) {
+  return {_mm512_min_ps(a.v, b.v)};
+}
+// p * 2^n for an integer n that was rounded by adding kRoundMagic: t is the sum before the magic was taken off again.
+static inline Vec scale_by_power(Vec p, Vec t) {
+  const __m512i n = _mm512_sub_epi32(_mm512_castps_si512(t.v), _mm512_castps_si512(_mm512_set1_ps(kRoundMagic)));
+  return {_mm512_mul_ps(p.v, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23)))};
+}
+static inline bool any_nan(Vec a) {
+  return _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q) != 0;
+}
+// One bit for each lane of a that equals b's.
+static inline uint32_t equal_mask(Vec a, Vec b) {
+  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ);
+}
+
+// The tree of fold_lanes.
+static inline float fold(Vec a) {
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+}  // namespace nextn::avx512
