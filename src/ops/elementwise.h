@@ -1,0 +1,21 @@
+// Ops that treat each row by itself, or each head of a row: norms, sums, gates.
+#pragma once
+
+#include "ops/ctx.h"
+#include "tensor/tensor_view.h"
+
+namespace nextn::ops {
+
+// y = w x / sqrt(mean(x^2) + eps), row by row; w has x.cols entries. y and x may be the same.
+void rms_norm(Ctx& ctx, const TensorView& y, const TensorView& x, const float* w, float eps) noexcept;
+
+// y += x
+void add(Ctx& ctx, const TensorView& y, const TensorView& x) noexcept;
+
+// y = silu(gate) up
+void swiglu(Ctx& ctx, const TensorView& y, const TensorView& gate, const TensorView& up) noexcept;
+
+// The arg max of each row, ties to the lower index; -1 where a row has a NaN.
+void argmax(Ctx& ctx, int64_t* index, const TensorView& x) noexcept;
+
+}  // namespace nextn::ops

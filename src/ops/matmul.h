@@ -1,0 +1,24 @@
+// y = x W^T for the weights that read the same rows.
+#pragma once
+
+#include <initializer_list>
+
+#include "ops/ctx.h"
+#include "ops/weight.h"
+#include "tensor/tensor_view.h"
+
+namespace nextn::ops {
+
+struct Product {
+  TensorView y;     // (R, w.n_out)
+  const Weight& w;  // (w.n_out, w.k)
+};
+
+// For each product: y = x w^T, x (R, K). x is quantised once for all of them, and their tiles are one queue for the
+// threads. Row r of y depends on row r of x alone, bit for bit, whatever R and the number of threads are (D1).
+void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept;
+
+// x (R, D) = the table's rows of these token ids, which the caller has checked to lie in [0, V).
+void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int32_t* tokens) noexcept;
+
+}  // namespace nextn::ops

@@ -1,0 +1,54 @@
+#include "state/head_state.h"
+
+#include <cstring>
+
+#include "base/error.h"
+
+namespace nextn {
+
+HeadState::HeadState(const StateShape& shape, KvType k_type, KvType v_type, int backlog_limit)
+    : n_ctx_(shape.n_ctx),
+      n_kv_heads_(shape.n_kv_heads),
+      n_embd_(shape.n_embd),
+      k_head_(kv_bytes(k_type, shape.head_dim)),
+      v_head_(kv_bytes(v_type, shape.head_dim)),
+      k_type_(k_type),
+      v_type_(v_type),
+      backlog_limit_(backlog_limit),
+      kv_(static_cast<size_t>(n_ctx_ * n_kv_heads_ * (k_head_ + v_head_))),
+      hidden_(static_cast<size_t>(backlog_limit * n_embd_) * sizeof(float)) {
+  clear();
+}
+
+KvView HeadState::kv() noexcept {
+  uint8_t* const k = kv_.data();
+  return {k,
+          k + n_ctx_ * n_kv_heads_ * k_head_,
+          n_kv_heads_ * k_head_,
+          n_kv_heads_ * v_head_,
+          k_head_,
+          v_head_,
+          k_type_,
+          v_type_};
+}
+
+void HeadState::push_hidden(const float* hidden) noexcept {
+  NEXTN_CHECK(backlog_ < backlog_limit_);
+  std::memcpy(hidden_.as<float>() + backlog_++ * n_embd_, hidden, static_cast<size_t>(n_embd_) * sizeof(float));
+}
+
+void HeadState::consume(int n) noexcept {
+  NEXTN_CHECK(n <= backlog_);
+  length_ += n;
+  backlog_ -= n;
+  float* const rows = hidden_.as<float>();
+  std::memmove(rows, rows + n * n_embd_, static_cast<size_t>(backlog_ * n_embd_) * sizeof(float));
+}
+
+void HeadState::clear() noexcept {
+  length_ = 0;
+  backlog_ = 1;
+  std::memset(hidden_.data(), 0, static_cast<size_t>(n_embd_) * sizeof(float));
+}
+
+}  // namespace nextn

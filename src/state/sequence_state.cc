@@ -1,0 +1,82 @@
+#include "state/sequence_state.h"
+
+#include <cstring>
+
+#include "base/error.h"
+
+namespace nextn {
+
+SequenceState::SequenceState(const StateShape& shape) : shape_(shape) {
+  int64_t n_attention = 0, n_delta = 0;
+  for (const LayerKind kind : shape.layers) {
+    index_.push_back(kind == LayerKind::kAttention ? n_attention++ : n_delta++);
+  }
+  kv_layer_ = shape.n_ctx * shape.n_kv_heads *
+              (kv_bytes(shape.k_type, shape.head_dim) + kv_bytes(shape.v_type, shape.head_dim));
+  delta_layer_ = shape.n_value_heads * shape.value_dim * shape.key_dim;
+  // After commit(a) the next step looks back conv_taps - 1 columns from its first row, across at most max_draft
+  // rejected ones.
+  conv_layer_ = (shape.conv_taps - 1 + shape.max_draft) * shape.conv_channels;
+  record_stride_ = shape.n_key_heads * shape.key_dim + shape.n_value_heads * (shape.value_dim + 2);
+  const auto floats = [](int64_t n) { return static_cast<size_t>(n) * sizeof(float); };
+  kv_ = AlignedBuffer(static_cast<size_t>(n_attention * kv_layer_));
+  delta_ = AlignedBuffer(floats(n_delta * delta_layer_));
+  conv_ = AlignedBuffer(floats(n_delta * conv_layer_));
+  records_ = AlignedBuffer(floats(n_delta * 2 * shape.max_draft * record_stride_));
+  hidden_ = AlignedBuffer(floats(shape.n_embd));
+}
+
+KvView SequenceState::kv(int layer) noexcept {
+  const int64_t k_head = kv_bytes(shape_.k_type, shape_.head_dim), v_head = kv_bytes(shape_.v_type, shape_.head_dim);
+  uint8_t* const k = kv_.data() + index_[static_cast<size_t>(layer)] * kv_layer_;
+  return {k,
+          k + shape_.n_ctx * shape_.n_kv_heads * k_head,
+          shape_.n_kv_heads * k_head,
+          shape_.n_kv_heads * v_head,
+          k_head,
+          v_head,
+          shape_.k_type,
+          shape_.v_type};
+}
+
+DeltaView SequenceState::delta(int layer) noexcept {
+  const int64_t i = index_[static_cast<size_t>(layer)];
+  float* const banks = records_.as<float>() + i * 2 * shape_.max_draft * record_stride_;
+  const int64_t bank = shape_.max_draft * record_stride_;
+  return {delta_.as<float>() + i * delta_layer_, banks + bank_ * bank, n_pending_, banks + (1 - bank_) * bank,
+          record_stride_};
+}
+
+ConvView SequenceState::conv(int layer) noexcept {
+  return {conv_.as<float>() + index_[static_cast<size_t>(layer)] * conv_layer_,
+          shape_.conv_taps - 1 + shape_.max_draft};
+}
+
+void SequenceState::begin_step(int n_sure, int n_draft) noexcept {
+  NEXTN_CHECK(n_sure >= 0 && n_draft >= 0 && n_draft <= shape_.max_draft);
+  NEXTN_CHECK(length_ + n_sure + n_draft <= shape_.n_ctx);
+  n_sure_ = n_sure;
+  n_draft_ = n_draft;
+}
+
+void SequenceState::end_step() noexcept {
+  length_ += n_sure_;
+  n_pending_ = 0;
+  bank_ = 1 - bank_;  // what was fresh is what commit() may leave pending
+}
+
+void SequenceState::commit(int n_accepted) noexcept {
+  NEXTN_CHECK(n_accepted >= 0 && n_accepted <= n_draft_);
+  length_ += n_accepted;
+  n_pending_ = n_accepted;
+  n_sure_ = n_draft_ = 0;
+}
+
+void SequenceState::clear() noexcept {
+  length_ = 0;
+  n_pending_ = n_sure_ = n_draft_ = 0;
+  if (delta_.size() != 0) std::memset(delta_.data(), 0, delta_.size());
+  std::memset(hidden_.data(), 0, hidden_.size());
+}
+
+}  // namespace nextn

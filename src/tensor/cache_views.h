@@ -1,0 +1,36 @@
+// What ops see of a sequence's state: non-owning views of one layer. Who owns the bytes, and what is valid in them, is
+// state's business.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/kv_type.h"
+
+namespace nextn {
+
+// Keys and values of one layer: (n_ctx, Hkv, Dh) at cache precision.
+struct KvView {
+  uint8_t* k;
+  uint8_t* v;
+  int64_t k_stride, v_stride;  // bytes from one position to the next
+  int64_t k_head, v_head;      // bytes from one KV head to the next
+  KvType k_type, v_type;
+};
+
+// A delta net's memory: state (Hv, Dv, Dk) and two banks of records (max_draft, record_stride), a record being
+// [k (Hk, Dk) | v (Hv, Dv) | beta (Hv) | decay (Hv)] of one draft row.
+struct DeltaView {
+  float* state;
+  const float* pending;  // the accepted records that the state has not seen yet
+  int n_pending;
+  float* fresh;  // where this step's draft rows are recorded
+  int64_t record_stride;
+};
+
+// Raw pre-convolution columns of the last positions: the column of position p >= 0 is at slot p % n_slots.
+struct ConvView {
+  float* columns;  // (n_slots, C)
+  int64_t n_slots;
+};
+
+}  // namespace nextn
