@@ -57,10 +57,10 @@ using SigmoidGateFn = void (*)(float* y, const float* gate, int n);
 // Rotates the pairs (i, i + n_rot / 2) of one head in place; cos and sin have n_rot / 2 entries.
 using RopeFn = void (*)(float* x, const float* cos, const float* sin, int n_rot);
 
-// y[c] = silu(sum_i taps[i][c] columns[i][c]) for channels [first, last); columns are the raw projections of n_taps
-// successive positions, oldest first.
+// y[c] = silu(sum_i taps[i][c] columns[i][c]) for n channels; columns are the raw projections of n_taps successive
+// positions, oldest first.
 using ConvSiluFn = void (*)(float* y, const float* const* columns, const float* taps, int64_t taps_stride, int n_taps,
-                            int first, int last);
+                            int n);
 
 // Rows of the delta net for one value head: pointers to the first row, strides in floats.
 struct DeltaRows {

@@ -14,26 +14,27 @@ constexpr int kChannelBlock = 512;  // channels of one task
 constexpr int kStateRowBlock = 32;  // state rows of one task
 
 float softplus(float x) noexcept {
-  return x > 20 ? x : fast_log1p(fast_exp(x));
+  return x > 20 ? x : static_cast<float>(log_f64(1.0 + exp_f32(x)));
 }
 
-// Channels [first, last) of one run. The ring's old columns are read before any is overwritten.
+constexpr float kZeros[kChannelBlock] = {};
+
+// n channels of one run, from channel `first` on. The ring's old columns are read before any is overwritten.
 void conv_run(Ctx& ctx, const TensorView& u, const TensorView& m, const TensorView& taps, const DeltaRun& run,
-              int first, int last, const float* zeros) noexcept {
+              int first, int n) noexcept {
   const int n_taps = static_cast<int>(taps.rows), n_rows = run.n_sure + run.n_draft;
-  const auto slot = [&](int64_t position) { return run.conv.columns + position % run.conv.n_slots * m.cols; };
+  const auto slot = [&](int64_t position) { return run.conv.columns + position % run.conv.n_slots * m.cols + first; };
   for (int i = 0; i < n_rows; i++) {
     const float* columns[kMaxTaps];
     for (int j = 0; j < n_taps; j++) {
       const int back = n_taps - 1 - j;
       const int64_t position = run.position + i - back;
-      columns[j] = position < 0 ? zeros : i >= back ? m.row(run.first_row + i - back) : slot(position);
+      columns[j] = position < 0 ? kZeros : i >= back ? m.row(run.first_row + i - back) + first : slot(position);
     }
-    ctx.kernels.conv_silu(u.row(run.first_row + i), columns, taps.data, taps.stride, n_taps, first, last);
+    ctx.kernels.conv_silu(u.row(run.first_row + i) + first, columns, taps.data + first, taps.stride, n_taps, n);
   }
   for (int i = std::max<int>(0, n_rows - static_cast<int>(run.conv.n_slots)); i < n_rows; i++) {
-    std::memcpy(slot(run.position + i) + first, m.row(run.first_row + i) + first,
-                static_cast<size_t>(last - first) * sizeof(float));
+    std::memcpy(slot(run.position + i), m.row(run.first_row + i) + first, static_cast<size_t>(n) * sizeof(float));
   }
 }
 
@@ -56,11 +57,10 @@ void record_drafts(const TensorView& u, const TensorView& beta, const TensorView
 void conv1d(Ctx& ctx, const TensorView& u, const TensorView& m, const TensorView& taps,
             std::span<const DeltaRun> runs) noexcept {
   const int n_channels = static_cast<int>(m.cols), n_blocks = (n_channels + kChannelBlock - 1) / kChannelBlock;
-  static constexpr float kZeros[kChannelBlock] = {};
   ctx.pool.run(n_blocks * static_cast<int>(runs.size()), [&](int task) {
     const int first = task % n_blocks * kChannelBlock;
     conv_run(ctx, u, m, taps, runs[static_cast<size_t>(task / n_blocks)], first,
-             std::min(first + kChannelBlock, n_channels), kZeros - first);
+             std::min(kChannelBlock, n_channels - first));
   });
 }
 
@@ -74,8 +74,8 @@ void l2_norm_qk(Ctx& ctx, const TensorView& u, const DeltaShape& shape, float ep
 void delta_gates(Ctx& ctx, const TensorView& beta, const TensorView& decay, const float* a, const float* dt) noexcept {
   ctx.pool.run(static_cast<int>(beta.rows), [&](int r) {
     for (int64_t h = 0; h < beta.cols; h++) {
-      beta.row(r)[h] = 1 / (1 + fast_exp(-beta.row(r)[h]));
-      decay.row(r)[h] = fast_exp(a[h] * softplus(decay.row(r)[h] + dt[h]));
+      beta.row(r)[h] = 1 / (1 + exp_f32(-beta.row(r)[h]));
+      decay.row(r)[h] = exp_f32(a[h] * softplus(decay.row(r)[h] + dt[h]));
     }
   });
 }

@@ -12,8 +12,7 @@ void add(float* y, const float* x, int n);
 void swiglu(float* y, const float* gate, const float* up, int n);
 void sigmoid_gate(float* y, const float* gate, int n);
 void rope(float* x, const float* cos, const float* sin, int n_rot);
-void conv_silu(float* y, const float* const* columns, const float* taps, int64_t taps_stride, int n_taps, int first,
-               int last);
+void conv_silu(float* y, const float* const* columns, const float* taps, int64_t taps_stride, int n_taps, int n);
 void delta_rows(const DeltaArgs& args, int first, int last);
 void attend(const AttendArgs& args);
 void attend_merge(float* m_a, float* l_a, float* o_a, float m_b, float l_b, const float* o_b, int head_dim);

@@ -55,9 +55,8 @@ void rope(float* x, const float* cos, const float* sin, int n_rot) {
   }
 }
 
-void conv_silu(float* y, const float* const* columns, const float* taps, int64_t taps_stride, int n_taps, int first,
-               int last) {
-  for (int c = first; c < last; c++) {
+void conv_silu(float* y, const float* const* columns, const float* taps, int64_t taps_stride, int n_taps, int n) {
+  for (int c = 0; c < n; c++) {
     float sum = 0;
     for (int i = 0; i < n_taps; i++) sum = __builtin_fmaf(taps[i * taps_stride + c], columns[i][c], sum);
     y[c] = silu(sum);
