@@ -1,6 +1,5 @@
 // Typed access to a file's metadata.
 #include <limits>
-#include <type_traits>
 #include <utility>
 
 #include "gguf/file.h"
@@ -13,21 +12,8 @@ template <class T>
 constexpr bool kIsInteger = std::is_same_v<T, uint32_t> || std::is_same_v<T, int32_t>;
 
 template <class T>
-constexpr std::string_view type_name() {
-  if constexpr (std::is_same_v<T, std::string_view>) {
-    return "string";
-  } else {
-    return value_type_name(ValueTypeOf<T>::value);
-  }
-}
-
-template <class T>
-bool has_scalar_type(const Value& value) {
-  if constexpr (std::is_same_v<T, std::string_view>) {
-    return value.type == ValueType::kString;
-  } else {
-    return value.type == ValueTypeOf<T>::value;
-  }
+std::string_view type_name() {
+  return value_type_name(kTypeOf<T>);
 }
 
 // Element i as a T, whichever 32-bit integer the file has; nothing when it does not fit.
@@ -53,12 +39,8 @@ const Value& File::required(std::string_view key, std::string_view type) const {
 template <class T>
 T File::scalar(std::string_view key) const {
   const Value& value = required(key, type_name<T>());
-  if (!has_scalar_type<T>(value)) fail_type(key, type_name<T>(), value.type_text());
-  if constexpr (std::is_same_v<T, std::string_view>) {
-    return value.text.front();
-  } else {
-    return value.get<T>();
-  }
+  if (value.type != kTypeOf<T>) fail_type(key, type_name<T>(), value.type_text());
+  return value.get<T>();
 }
 
 template <class T>
@@ -70,14 +52,12 @@ template <class T>
 std::vector<T> File::array(std::string_view key) const {
   const std::string expected = fmt::format("array of {}", type_name<T>());
   const Value& value = required(key, expected);
-  if constexpr (std::is_same_v<T, std::string_view>) {
-    if (!value.is_array() || value.element != ValueType::kString) fail_type(key, expected, value.type_text());
-    return value.text;
-  } else if constexpr (kIsInteger<T>) {
-    if (!value.is_array() || (value.element != ValueType::kU32 && value.element != ValueType::kI32)) {
-      fail_type(key, expected, value.type_text());
-    }
-    std::vector<T> values;
+  const bool is_integer = value.element == ValueType::kU32 || value.element == ValueType::kI32;
+  if (!value.is_array() || !(value.element == kTypeOf<T> || (kIsInteger<T> && is_integer))) {
+    fail_type(key, expected, value.type_text());
+  }
+  std::vector<T> values;
+  if constexpr (kIsInteger<T>) {
     for (uint64_t i = 0; i < value.count; i++) {
       const auto v = integer<T>(value, i);
       if (!v) {
@@ -87,13 +67,10 @@ std::vector<T> File::array(std::string_view key) const {
       }
       values.push_back(*v);
     }
-    return values;
   } else {
-    if (!value.is_array() || value.element != ValueTypeOf<T>::value) fail_type(key, expected, value.type_text());
-    std::vector<T> values;
     for (uint64_t i = 0; i < value.count; i++) values.push_back(value.get<T>(i));
-    return values;
   }
+  return values;
 }
 
 template <class T>
@@ -102,7 +79,7 @@ std::vector<T> File::scalar_or_array(std::string_view key, size_t n, std::option
   if (value == nullptr && absent) return std::vector<T>(n, *absent);
   if (value == nullptr || !value->is_array()) {
     const std::string expected = fmt::format("{0} or array of {0}", type_name<T>());
-    if (!has_scalar_type<T>(required(key, expected))) fail_type(key, expected, value->type_text());
+    if (required(key, expected).type != kTypeOf<T>) fail_type(key, expected, value->type_text());
     return std::vector<T>(n, value->get<T>());
   }
   std::vector<T> values = array<T>(key);

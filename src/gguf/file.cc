@@ -16,8 +16,8 @@ constexpr std::string_view kSplitNo = "split.no", kSplitCount = "split.count", k
 template <class T>
 T split_value(const std::string& path, const Value* value, std::string_view key, std::optional<T> absent = {}) {
   if (value == nullptr && absent) return *absent;
-  if (value == nullptr || value->type != ValueTypeOf<T>::value) {
-    fail(ErrorCode::kFile, "{}: {}: expected {}, found {}", path, key, value_type_name(ValueTypeOf<T>::value),
+  if (value == nullptr || value->type != kTypeOf<T>) {
+    fail(ErrorCode::kFile, "{}: {}: expected {}, found {}", path, key, value_type_name(kTypeOf<T>),
          value == nullptr ? "no such key" : value->type_text());
   }
   return value->get<T>();

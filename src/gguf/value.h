@@ -23,53 +23,33 @@ std::string_view value_type_name(ValueType type) noexcept;
 // Bytes of one value; 0 for strings and arrays.
 uint32_t value_type_bytes(ValueType type) noexcept;
 
-// The ValueType of a C++ type. bool is not among them where bytes are copied: any nonzero byte is true.
+// The ValueType of a C++ type.
 template <class T>
-struct ValueTypeOf;
+constexpr ValueType kTypeOf = ValueType::kArray;
 template <>
-struct ValueTypeOf<uint8_t> {
-  static constexpr ValueType value = ValueType::kU8;
-};
+inline constexpr ValueType kTypeOf<uint8_t> = ValueType::kU8;
 template <>
-struct ValueTypeOf<int8_t> {
-  static constexpr ValueType value = ValueType::kI8;
-};
+inline constexpr ValueType kTypeOf<int8_t> = ValueType::kI8;
 template <>
-struct ValueTypeOf<uint16_t> {
-  static constexpr ValueType value = ValueType::kU16;
-};
+inline constexpr ValueType kTypeOf<uint16_t> = ValueType::kU16;
 template <>
-struct ValueTypeOf<int16_t> {
-  static constexpr ValueType value = ValueType::kI16;
-};
+inline constexpr ValueType kTypeOf<int16_t> = ValueType::kI16;
 template <>
-struct ValueTypeOf<uint32_t> {
-  static constexpr ValueType value = ValueType::kU32;
-};
+inline constexpr ValueType kTypeOf<uint32_t> = ValueType::kU32;
 template <>
-struct ValueTypeOf<int32_t> {
-  static constexpr ValueType value = ValueType::kI32;
-};
+inline constexpr ValueType kTypeOf<int32_t> = ValueType::kI32;
 template <>
-struct ValueTypeOf<float> {
-  static constexpr ValueType value = ValueType::kF32;
-};
+inline constexpr ValueType kTypeOf<float> = ValueType::kF32;
 template <>
-struct ValueTypeOf<bool> {
-  static constexpr ValueType value = ValueType::kBool;
-};
+inline constexpr ValueType kTypeOf<bool> = ValueType::kBool;
 template <>
-struct ValueTypeOf<uint64_t> {
-  static constexpr ValueType value = ValueType::kU64;
-};
+inline constexpr ValueType kTypeOf<uint64_t> = ValueType::kU64;
 template <>
-struct ValueTypeOf<int64_t> {
-  static constexpr ValueType value = ValueType::kI64;
-};
+inline constexpr ValueType kTypeOf<int64_t> = ValueType::kI64;
 template <>
-struct ValueTypeOf<double> {
-  static constexpr ValueType value = ValueType::kF64;
-};
+inline constexpr ValueType kTypeOf<double> = ValueType::kF64;
+template <>
+inline constexpr ValueType kTypeOf<std::string_view> = ValueType::kString;
 
 struct Value {
   ValueType type = ValueType::kU8;
@@ -80,12 +60,14 @@ struct Value {
 
   bool is_array() const noexcept { return type == ValueType::kArray; }
 
-  // Element i of an array, or the value itself for i = 0. T is the C++ type of `element`, which is not a string.
+  // Element i of an array, or the value itself for i = 0. T is the C++ type of `element`.
   template <class T>
   T get(uint64_t i = 0) const noexcept {
-    NEXTN_CHECK(element == ValueTypeOf<T>::value && i < count);
-    if constexpr (std::is_same_v<T, bool>) {
-      return data[i] != 0;
+    NEXTN_CHECK(element == kTypeOf<T> && i < count);
+    if constexpr (std::is_same_v<T, std::string_view>) {
+      return text[i];
+    } else if constexpr (std::is_same_v<T, bool>) {
+      return data[i] != 0;  // any nonzero byte is true
     } else {
       T v;
       std::memcpy(&v, data.data() + i * sizeof(T), sizeof(T));

@@ -1,6 +1,7 @@
 #include "gguf/writer.h"
 
 #include <bit>
+#include <cstring>
 
 #include "base/error.h"
 
@@ -10,8 +11,8 @@ namespace {
 
 template <class T>
 void append(std::vector<uint8_t>& out, T value) {
-  const auto* p = reinterpret_cast<const uint8_t*>(&value);
-  out.insert(out.end(), p, p + sizeof value);
+  out.resize(out.size() + sizeof value);
+  std::memcpy(out.data() + out.size() - sizeof value, &value, sizeof value);
 }
 
 void append(std::vector<uint8_t>& out, std::string_view text) {

@@ -19,18 +19,19 @@ class Writer {
   // alignment: a power of two. Another than 32 is written as general.alignment.
   explicit Writer(uint32_t alignment = 32);
 
-  // Metadata. A key is added once and is not general.alignment; the value's type is the type of the argument.
+  // Metadata. A key is added once and is not general.alignment; the value's type is the type of the argument
+  // (std::string_view in arrays of strings).
   template <class T>
     requires std::is_arithmetic_v<T>
   void add(std::string_view key, T value) {
-    begin_entry(key, ValueTypeOf<T>::value);
+    begin_entry(key, kTypeOf<T>);
     put(value);
   }
   void add(std::string_view key, std::string_view value);
   void add(std::string_view key, const char* value) { add(key, std::string_view(value)); }
   template <class T>
   void add_array(std::string_view key, const std::vector<T>& values) {
-    begin_array(key, element_type<T>(), values.size());
+    begin_array(key, kTypeOf<T>, values.size());
     for (const auto& v : values) put(static_cast<T>(v));
   }
   void add(std::string_view key, const Value& value);  // as it stands in another file
@@ -49,14 +50,6 @@ class Writer {
   std::vector<uint8_t> bytes(std::span<const std::vector<uint8_t>> data) const;
 
  private:
-  template <class T>
-  static constexpr ValueType element_type() {
-    if constexpr (std::is_arithmetic_v<T>) {
-      return ValueTypeOf<T>::value;
-    } else {
-      return ValueType::kString;
-    }
-  }
   void begin_entry(std::string_view key, ValueType type);
   void begin_array(std::string_view key, ValueType element, uint64_t count);
   template <class T>
