@@ -1,0 +1,448 @@
+// Matmul on 16-row interleaved tiles with AVX-512 VNNI; scalar/matmul.cc defines the numbers.
+//
+// One zmm lane is one output row: four bytes of an activation row are broadcast to all lanes and VPDPBUSD adds 16 dots
+// of 4 inputs, so nothing is ever summed across lanes. Weights are unpacked once for all M rows into 8 registers (32
+// inputs); the sums of the M rows stay in registers over a block.
+#include "kernels/avx512/matmul.h"
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#define NEXTN_INLINE [[gnu::always_inline]] static inline
+#define NEXTN_UNROLL _Pragma("GCC unroll 16")
+
+namespace nextn::avx512 {
+
+namespace {
+
+constexpr int kWord = 64;           // bytes of a word of 4-byte groups
+constexpr int kPrefetch = 2048;     // bytes ahead in the stream of weights
+constexpr int kGroups = 32 / 4;     // 4-byte groups of 32 inputs
+constexpr int64_t kFloatRun = 256;  // inputs of a float format that rows 0-3 and 4-7 pass over in turn
+
+struct Words {
+  __m512i v[kGroups];  // 32 unsigned weights of each of 16 rows
+};
+
+NEXTN_INLINE __m512i word_at(const uint8_t* p) {
+  return _mm512_loadu_si512(p);
+}
+NEXTN_INLINE __m512 halves_at(const uint8_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+NEXTN_INLINE void prefetch(const uint8_t* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p) + kPrefetch, _MM_HINT_T0);
+}
+
+// start + the dots of groups [first, last) of w with the activations q.
+NEXTN_INLINE __m512i dot(__m512i start, const Words& w, const int8_t* q, int first, int last) {
+  NEXTN_UNROLL
+  for (int g = first; g < last; g++) {
+    int32_t four;
+    std::memcpy(&four, q + 4 * g, sizeof four);
+    start = _mm512_dpbusd_epi32(start, w.v[g], _mm512_set1_epi32(four));
+  }
+  return start;
+}
+
+struct Q8_0 {
+  static constexpr int kInputs = 32, kBytes = 34 * kTileRows;
+
+  template <int M>
+  NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+    Words w;
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      w.v[g] = word_at(block + 32 + g * kWord);
+      prefetch(block + g * kWord);
+    }
+    const __m512 d = halves_at(block);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      const int64_t i = m * k + at;
+      const int32_t* sum = act.sum + i / 16;
+      const __m512i s = dot(_mm512_set1_epi32(-128 * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
+      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s), _mm512_set1_ps(act.scale[i / 32])), d, acc[m]);
+    }
+  }
+};
+
+struct Q4_0 {
+  static constexpr int kInputs = 32, kBytes = 18 * kTileRows;
+
+  template <int M>
+  NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+    const __m512i low = _mm512_set1_epi8(15);
+    Words w;
+    NEXTN_UNROLL
+    for (int g = 0; g < 4; g++) {
+      const __m512i both = word_at(block + 32 + g * kWord);
+      w.v[g] = _mm512_and_si512(both, low);
+      w.v[g + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+      prefetch(block + g * kWord);
+    }
+    const __m512 d = halves_at(block);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      const int64_t i = m * k + at;
+      const int32_t* sum = act.sum + i / 16;
+      const __m512i s = dot(_mm512_set1_epi32(-8 * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
+      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s), _mm512_set1_ps(act.scale[i / 32])), d, acc[m]);
+    }
+  }
+};
+
+// What Q4_K and Q5_K have in common: 6-bit scales and minima of the 8 sub-blocks.
+template <int M>
+struct ScaleMin {
+  alignas(64) uint8_t scale[8][kTileRows];
+  alignas(64) uint8_t min[8][kTileRows];
+  alignas(32) float a_sum[M][8];  // scale times sum of each 32 activations
+
+  NEXTN_INLINE __m512 to_float(const uint8_t (&bytes)[kTileRows]) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes))));
+  }
+};
+
+template <int M>
+NEXTN_INLINE void unpack_scales(const uint8_t* scales, const ActRows& act, int64_t k, int64_t at, ScaleMin<M>& s) {
+  const __m512i six = _mm512_set1_epi8(63), four = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
+  const __m512i b0 = word_at(scales), b4 = word_at(scales + kWord), b8 = word_at(scales + 2 * kWord);
+  _mm512_store_si512(s.scale[0], _mm512_and_si512(b0, six));
+  _mm512_store_si512(s.min[0], _mm512_and_si512(b4, six));
+  _mm512_store_si512(s.scale[4],
+                     _mm512_or_si512(_mm512_and_si512(b8, four), _mm512_and_si512(_mm512_srli_epi16(b0, 2), top)));
+  _mm512_store_si512(s.min[4], _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(b8, 4), four),
+                                               _mm512_and_si512(_mm512_srli_epi16(b4, 2), top)));
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    const int64_t i = m * k + at;
+    const __m256i* sum = reinterpret_cast<const __m256i*>(act.sum + i / 16);
+    const __m256i pairs =
+        _mm256_permute4x64_epi64(_mm256_hadd_epi32(_mm256_loadu_si256(sum), _mm256_loadu_si256(sum + 1)), 0xd8);
+    _mm256_store_ps(s.a_sum[m], _mm256_mul_ps(_mm256_loadu_ps(act.scale + i / 32), _mm256_cvtepi32_ps(pairs)));
+  }
+}
+
+// Adds sub-block b, whose weights are w, to the sums of a superblock.
+template <int M>
+NEXTN_INLINE void add_sub_block(const Words& w, __m512 scale, int b, const ScaleMin<M>& s, const ActRows& act,
+                                int64_t k, int64_t at, __m512 (&block)[M], __m512 (&mins)[M]) {
+  const __m512 min = ScaleMin<M>::to_float(s.min[b]);
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    const int64_t i = m * k + at + b * 32;
+    const __m512 d = _mm512_cvtepi32_ps(dot(_mm512_setzero_si512(), w, act.q + i, 0, kGroups));
+    block[m] = _mm512_fmadd_ps(_mm512_mul_ps(d, scale), _mm512_set1_ps(act.scale[i / 32]), block[m]);
+    mins[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(s.a_sum[m][b]), mins[m]);
+  }
+}
+
+template <int M>
+NEXTN_INLINE void add_superblock(const uint8_t* super, const __m512 (&block)[M], const __m512 (&mins)[M],
+                                 __m512 (&acc)[M]) {
+  const __m512 d = halves_at(super), dmin = halves_at(super + 32);
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) acc[m] = _mm512_fnmadd_ps(dmin, mins[m], _mm512_fmadd_ps(d, block[m], acc[m]));
+}
+
+struct Q4_K {
+  static constexpr int kInputs = 256, kBytes = 144 * kTileRows;
+
+  template <int M>
+  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+    ScaleMin<M> s;
+    unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
+    NEXTN_UNROLL
+    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
+    __m512 block[M] = {}, mins[M] = {};
+    for (int c = 0; c < 4; c++) {
+      const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
+      Words w;
+      NEXTN_UNROLL
+      for (int g = 0; g < kGroups; g++) {
+        w.v[g] = _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(15));
+        prefetch(qs + g * kWord);
+      }
+      add_sub_block<M>(w, ScaleMin<M>::to_float(s.scale[2 * c]), 2 * c, s, act, k, at, block, mins);
+      // The high nibbles stay where they are, 16 times too large; the scale makes good for it, exactly.
+      NEXTN_UNROLL
+      for (int g = 0; g < kGroups; g++) {
+        w.v[g] = _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(static_cast<char>(0xf0)));
+      }
+      const __m512 scale = _mm512_mul_ps(ScaleMin<M>::to_float(s.scale[2 * c + 1]), _mm512_set1_ps(1.0f / 16));
+      add_sub_block<M>(w, scale, 2 * c + 1, s, act, k, at, block, mins);
+    }
+    add_superblock<M>(super, block, mins, acc);
+  }
+};
+
+// Bytes shifted left by n, right for negative n; bits that come from the neighbouring byte are for the caller to mask.
+template <int N>
+NEXTN_INLINE __m512i shift(__m512i x) {
+  if constexpr (N > 0) return _mm512_slli_epi16(x, N);
+  if constexpr (N < 0) return _mm512_srli_epi16(x, -N);
+  return x;
+}
+
+// The low nibbles of `low`, the other bits from `high`, what is outside of `keep` cleared.
+NEXTN_INLINE __m512i join(__m512i low, __m512i high, int keep) {
+  const __m512i nibble = _mm512_set1_epi8(15);
+  return _mm512_and_si512(_mm512_ternarylogic_epi64(nibble, low, high, 0xca),
+                          _mm512_set1_epi8(static_cast<char>(keep)));
+}
+
+struct Q5_K {
+  static constexpr int kInputs = 256, kBytes = 176 * kTileRows;
+
+  template <int M, int B>
+  NEXTN_INLINE void sub_block(const uint8_t* super, const ScaleMin<M>& s, const ActRows& act, int64_t k, int64_t at,
+                              __m512 (&block)[M], __m512 (&mins)[M]) {
+    const uint8_t* qh = super + 16 * kTileRows;
+    const uint8_t* qs = super + 48 * kTileRows + B / 2 * kGroups * kWord;
+    Words w;
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      w.v[g] = join(shift<B % 2 * -4>(word_at(qs + g * kWord)), shift<4 - B>(word_at(qh + g * kWord)), 0x1f);
+      if (B % 2 == 0) prefetch(qs + g * kWord);
+      if (B == 0) prefetch(qh + g * kWord);
+    }
+    add_sub_block<M>(w, ScaleMin<M>::to_float(s.scale[B]), B, s, act, k, at, block, mins);
+  }
+
+  template <int M>
+  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+    ScaleMin<M> s;
+    unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
+    NEXTN_UNROLL
+    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
+    __m512 block[M] = {}, mins[M] = {};
+    sub_block<M, 0>(super, s, act, k, at, block, mins);
+    sub_block<M, 1>(super, s, act, k, at, block, mins);
+    sub_block<M, 2>(super, s, act, k, at, block, mins);
+    sub_block<M, 3>(super, s, act, k, at, block, mins);
+    sub_block<M, 4>(super, s, act, k, at, block, mins);
+    sub_block<M, 5>(super, s, act, k, at, block, mins);
+    sub_block<M, 6>(super, s, act, k, at, block, mins);
+    sub_block<M, 7>(super, s, act, k, at, block, mins);
+    add_superblock<M>(super, block, mins, acc);
+  }
+};
+
+struct Q6_K {
+  static constexpr int kInputs = 256, kBytes = 210 * kTileRows;
+
+  // Part P of a half superblock: the 32 inputs that take bits 2P and 2P + 1 of qh.
+  template <int M, int P>
+  NEXTN_INLINE void sub_block(const uint8_t* super, int half, const int32_t (&bias)[M][16], const ActRows& act,
+                              int64_t k, int64_t at, __m512 (&block)[M]) {
+    const int b = 4 * half + P;
+    const uint8_t* qh = super + 18 * kTileRows + half * kGroups * kWord;
+    const uint8_t* ql = super + 82 * kTileRows + (2 * half + P % 2) * kGroups * kWord;
+    Words w;
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      w.v[g] = join(shift<P / 2 * -4>(word_at(ql + g * kWord)), shift<4 - 2 * P>(word_at(qh + g * kWord)), 0x3f);
+      if (P < 2) prefetch(ql + g * kWord);
+      if (P == 2) prefetch(qh + g * kWord);
+    }
+    const __m128i* scales = reinterpret_cast<const __m128i*>(super + 2 * kTileRows) + 2 * b;
+    const __m512 scale0 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales)));
+    const __m512 scale1 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales + 1)));
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      const int64_t i = m * k + at + b * 32;
+      const __m512i first = dot(_mm512_set1_epi32(bias[m][2 * b]), w, act.q + i, 0, 4);
+      const __m512i second = dot(_mm512_set1_epi32(bias[m][2 * b + 1]), w, act.q + i, 4, 8);
+      // Below 2^24 throughout, so this float sum is the exact integer.
+      const __m512 scaled =
+          _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(second), scale1));
+      block[m] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(act.scale[i / 32]), block[m]);
+    }
+  }
+
+  template <int M>
+  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+    alignas(64) int32_t bias[M][16];
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      const __m512i sum = _mm512_loadu_si512(act.sum + (m * k + at) / 16);
+      _mm512_store_si512(bias[m], _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, 5)));
+    }
+    NEXTN_UNROLL
+    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
+    __m512 block[M] = {};
+    for (int half = 0; half < 2; half++) {
+      sub_block<M, 0>(super, half, bias, act, k, at, block);
+      sub_block<M, 1>(super, half, bias, act, k, at, block);
+      sub_block<M, 2>(super, half, bias, act, k, at, block);
+      sub_block<M, 3>(super, half, bias, act, k, at, block);
+    }
+    const __m512 d = halves_at(super);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) acc[m] = _mm512_fmadd_ps(d, block[m], acc[m]);
+  }
+};
+
+// Stores the outputs of tile t that the matrix has.
+NEXTN_INLINE void store(const MatmulArgs& args, int64_t t, int m, __m512 acc) {
+  const int64_t valid = args.n_out - t * kTileRows;
+  const __mmask16 mask = valid >= kTileRows ? 0xffff : static_cast<__mmask16>((1u << valid) - 1);
+  _mm512_mask_storeu_ps(args.y + m * args.y_stride + t * kTileRows, mask, acc);
+}
+
+template <class Format, int M>
+void tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  const ActRows act = args.act;
+  const int64_t k = args.k;
+  const uint8_t* block = args.w + tile_first * (k / Format::kInputs) * Format::kBytes;
+  for (int64_t t = tile_first; t < tile_last; t++) {
+    __m512 acc[M] = {};
+    for (int64_t at = 0; at < k; at += Format::kInputs, block += Format::kBytes) {
+      Format::template add_block<M>(block, act, k, at, acc);
+    }
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) store(args, t, m, acc[m]);
+  }
+}
+
+struct F32 {
+  static constexpr int kBytes = 4 * kTileRows;
+  NEXTN_INLINE __m512 load(const uint8_t* w) { return _mm512_loadu_ps(w); }
+};
+
+struct F16 {
+  static constexpr int kBytes = 2 * kTileRows;
+  NEXTN_INLINE __m512 load(const uint8_t* w) { return halves_at(w); }
+};
+
+struct BF16 {
+  static constexpr int kBytes = 2 * kTileRows;
+  NEXTN_INLINE __m512 load(const uint8_t* w) {
+    const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+  }
+};
+
+// Adds n inputs to the four partial sums of each of M rows; x is the first row's first input.
+template <class Format, int M>
+NEXTN_INLINE void add_inputs(const uint8_t* w, const float* x, int64_t k, int64_t n, __m512 (*sums)[4]) {
+  __m512 p[M][4];
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    NEXTN_UNROLL
+    for (int j = 0; j < 4; j++) p[m][j] = sums[m][j];
+  }
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4, w += 4 * Format::kBytes) {
+    for (int line = 0; line < 4 * Format::kBytes; line += 64) prefetch(w + line);
+    NEXTN_UNROLL
+    for (int j = 0; j < 4; j++) {
+      const __m512 weight = Format::load(w + j * Format::kBytes);
+      NEXTN_UNROLL
+      for (int m = 0; m < M; m++) p[m][j] = _mm512_fmadd_ps(weight, _mm512_set1_ps(x[m * k + i + j]), p[m][j]);
+    }
+  }
+  NEXTN_UNROLL
+  for (int j = 0; j < 3; j++) {
+    if (i + j >= n) break;
+    const __m512 weight = Format::load(w + j * Format::kBytes);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) p[m][j] = _mm512_fmadd_ps(weight, _mm512_set1_ps(x[m * k + i + j]), p[m][j]);
+  }
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    NEXTN_UNROLL
+    for (int j = 0; j < 4; j++) sums[m][j] = p[m][j];
+  }
+}
+
+template <class Format, int M>
+void float_tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  const int64_t k = args.k;
+  const float* x = args.act.x;
+  const uint8_t* w = args.w + tile_first * k * Format::kBytes;
+  for (int64_t t = tile_first; t < tile_last; t++) {
+    __m512 p[M][4] = {};
+    for (int64_t at = 0; at < k; at += kFloatRun) {
+      const int64_t n = k - at < kFloatRun ? k - at : kFloatRun;
+      constexpr int kFirst = M < 4 ? M : 4;  // 16 sums fit the registers, 32 do not
+      add_inputs<Format, kFirst>(w, x + at, k, n, p);
+      if constexpr (M > 4) add_inputs<Format, M - 4>(w, x + 4 * k + at, k, n, p + 4);
+      w += n * Format::kBytes;
+    }
+    for (int m = 0; m < M; m++) {
+      store(args, t, m, _mm512_add_ps(_mm512_add_ps(p[m][0], p[m][1]), _mm512_add_ps(p[m][2], p[m][3])));
+    }
+  }
+}
+
+template <class Format>
+struct BlockKernel {
+  template <int M>
+  static void run(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+    tiles<Format, M>(args, tile_first, tile_last);
+  }
+};
+
+template <class Format>
+struct FloatKernel {
+  template <int M>
+  static void run(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+    float_tiles<Format, M>(args, tile_first, tile_last);
+  }
+};
+
+template <class Kernel>
+void for_rows(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  switch (args.n_rows) {
+    case 1:
+      return Kernel::template run<1>(args, tile_first, tile_last);
+    case 2:
+      return Kernel::template run<2>(args, tile_first, tile_last);
+    case 3:
+      return Kernel::template run<3>(args, tile_first, tile_last);
+    case 4:
+      return Kernel::template run<4>(args, tile_first, tile_last);
+    case 5:
+      return Kernel::template run<5>(args, tile_first, tile_last);
+    case 6:
+      return Kernel::template run<6>(args, tile_first, tile_last);
+    case 7:
+      return Kernel::template run<7>(args, tile_first, tile_last);
+    case 8:
+      return Kernel::template run<8>(args, tile_first, tile_last);
+  }
+}
+
+}  // namespace
+
+void matmul_f32(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<FloatKernel<F32>>(args, tile_first, tile_last);
+}
+void matmul_f16(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<FloatKernel<F16>>(args, tile_first, tile_last);
+}
+void matmul_bf16(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<FloatKernel<BF16>>(args, tile_first, tile_last);
+}
+void matmul_q8_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<Q8_0>>(args, tile_first, tile_last);
+}
+void matmul_q4_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<Q4_0>>(args, tile_first, tile_last);
+}
+void matmul_q4_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<Q4_K>>(args, tile_first, tile_last);
+}
+void matmul_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<Q5_K>>(args, tile_first, tile_last);
+}
+void matmul_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<Q6_K>>(args, tile_first, tile_last);
+}
+
+}  // namespace nextn::avx512

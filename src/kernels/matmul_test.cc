@@ -1,0 +1,389 @@
+// Matmul and quantising: every instruction set against the scalar twin bit by bit, and the scalar twin against sums in
+// double precision over weights decoded from the file's bytes.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/cpu_features.h"
+#include "base/fp16.h"
+#include "kernels/kernels.h"
+#include "quant/decode.h"
+
+namespace nextn {
+namespace {
+
+const PackFormat kFormats[] = {PackFormat::kF32,  PackFormat::kF16,  PackFormat::kBF16, PackFormat::kQ8_0,
+                               PackFormat::kQ4_0, PackFormat::kQ4_K, PackFormat::kQ5_K, PackFormat::kQ6_K};
+
+std::string name_of(PackFormat format) {
+  return std::string(dtype_info(dtype_of(format)).name);
+}
+bool is_float(PackFormat format) {
+  return format <= PackFormat::kBF16;
+}
+
+// The tables this CPU can run, scalar first.
+std::vector<const KernelTable*> tables() {
+  std::vector<const KernelTable*> all = {&scalar::kernels()};
+  if (cpu_features().avx2) all.push_back(&avx2::kernels());
+  if (cpu_features().avx512) all.push_back(&avx512::kernels());
+  return all;
+}
+
+enum class Scales { kUsual, kZero, kTiny, kHuge };
+
+float random_value(std::mt19937& random) {
+  return std::normal_distribution<float>(0, 1)(random);
+}
+
+// Random bytes with the halves of each block set to something finite.
+std::vector<uint8_t> random_rows(PackFormat format, int64_t n_rows, int64_t k, Scales scales, std::mt19937& random) {
+  const DTypeInfo& info = dtype_info(dtype_of(format));
+  std::vector<uint8_t> rows(static_cast<size_t>(n_rows * k / info.block_values * info.block_bytes));
+  auto put = [](uint8_t* to, auto value) { std::memcpy(to, &value, sizeof value); };
+  auto scale = [&] {
+    switch (scales) {
+      case Scales::kZero:
+        return static_cast<uint16_t>(random() % 2 ? 0x8000 : 0);
+      case Scales::kTiny:
+        return static_cast<uint16_t>(random() % 1024 | random() % 2 << 15);  // denormal halves
+      case Scales::kHuge:
+        return static_cast<uint16_t>(0x7800 + random() % 1024);  // up to 65504
+      default:
+        return f32_to_f16(0.01f * random_value(random));
+    }
+  };
+  if (format == PackFormat::kF32) {
+    const float by = scales == Scales::kZero   ? 0.0f
+                     : scales == Scales::kTiny ? 1e-39f
+                     : scales == Scales::kHuge ? 1e30f
+                                               : 1.0f;
+    for (size_t i = 0; i < rows.size(); i += 4) put(&rows[i], by * random_value(random));
+    return rows;
+  }
+  if (is_float(format)) {
+    for (size_t i = 0; i < rows.size(); i += 2) {
+      put(&rows[i],
+          format == PackFormat::kF16 ? scale() : static_cast<uint16_t>(bits_of_float(random_value(random)) >> 16));
+    }
+    return rows;
+  }
+  for (auto& byte : rows) byte = static_cast<uint8_t>(random());
+  for (size_t at = 0; at < rows.size(); at += info.block_bytes) {
+    if (format == PackFormat::kQ6_K) {
+      put(&rows[at + 208], scale());
+    } else {
+      put(&rows[at], scale());
+      if (format == PackFormat::kQ4_K || format == PackFormat::kQ5_K) put(&rows[at + 2], scale());
+    }
+  }
+  return rows;
+}
+
+// A weight matrix in tiles that start at an odd address, and activations quantised by the scalar twin.
+struct Problem {
+  Problem(PackFormat format, int64_t n_out, int64_t k, uint32_t seed, Scales scales = Scales::kUsual, float x_scale = 1)
+      : format(format), n_out(n_out), k(k), n_tiles((n_out + 15) / 16), random(seed) {
+    const DTypeInfo& info = dtype_info(dtype_of(format));
+    row_bytes = static_cast<size_t>(k / info.block_values) * info.block_bytes;
+    rows = random_rows(format, n_out, k, scales, random);
+    tiles.resize(n_tiles * tile_bytes(format, k) + 3);
+    for (int64_t t = 0; t < n_tiles; t++) {
+      pack_tile(format, &rows[t * 16 * row_bytes], row_bytes, static_cast<int>(std::min<int64_t>(16, n_out - t * 16)),
+                k, &tiles[3 + t * tile_bytes(format, k)]);
+    }
+    x.resize(kMaxMatmulRows * k);
+    for (auto& value : x) value = x_scale * random_value(random);
+    quantize_all();
+  }
+
+  void quantize_all() {
+    q.resize(x.size());
+    scale.resize(x.size() / 32);
+    sum.resize(x.size() / 16);
+    const int64_t rows_x = static_cast<int64_t>(x.size()) / k;
+    for (int64_t m = 0; m < rows_x && k % 32 == 0; m++) {
+      scalar::kernels().quantize(&x[m * k], k, &q[m * k], &scale[m * k / 32], &sum[m * k / 16]);
+    }
+  }
+
+  MatmulArgs args(int first_row, int n_rows, float* y, int64_t y_stride) const {
+    const ActRows act = {&x[first_row * k], &q[first_row * k], &scale[first_row * k / 32], &sum[first_row * k / 16]};
+    return {&tiles[3], k, n_out, act, n_rows, y, y_stride};
+  }
+
+  // Rows [first_row, first_row + n_rows) of the product, packed; fails if anything outside of it was written.
+  std::vector<float> run(const KernelTable& table, int first_row, int n_rows) const {
+    const float untouched = -12345.0f;
+    const int64_t stride = n_out + 3;
+    std::vector<float> y(n_rows * stride + 1, untouched), out;
+    table.matmul[static_cast<int>(format)](args(first_row, n_rows, &y[1], stride), 0, n_tiles);
+    EXPECT_EQ(y[0], untouched);
+    for (int m = 0; m < n_rows; m++) {
+      out.insert(out.end(), &y[1 + m * stride], &y[1 + m * stride] + n_out);
+      for (int64_t i = n_out; i < stride; i++) EXPECT_EQ(y[1 + m * stride + i], untouched);
+    }
+    return out;
+  }
+
+  PackFormat format;
+  int64_t n_out, k, n_tiles;
+  size_t row_bytes;
+  std::mt19937 random;
+  std::vector<uint8_t> rows, tiles;
+  std::vector<float> x;
+  std::vector<int8_t> q;
+  std::vector<float> scale;
+  std::vector<int32_t> sum;
+};
+
+// Bit for bit, but for the payload of a NaN.
+::testing::AssertionResult same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.size() != b.size()) return ::testing::AssertionFailure() << "sizes " << a.size() << " and " << b.size();
+  for (size_t i = 0; i < a.size(); i++) {
+    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    if (bits_of_float(a[i]) != bits_of_float(b[i])) {
+      return ::testing::AssertionFailure() << "first difference at " << i << ": " << a[i] << " and " << b[i];
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+class Matmul : public ::testing::TestWithParam<PackFormat> {
+ protected:
+  // Widths that are odd for the format: one block, an odd number of blocks, more than a run of the float kernels.
+  std::vector<int64_t> widths() const {
+    const int64_t unit = dtype_info(dtype_of(GetParam())).block_values;
+    if (unit == 1) return {1, 2, 3, 5, 32, 96, 255, 256, 259, 768};
+    if (unit == 32) return {32, 64, 96, 160, 256, 512, 768};
+    return {256, 512, 768};
+  }
+};
+
+TEST_P(Matmul, EveryTableGivesTheBitsOfTheScalarTwin) {
+  uint32_t seed = 1;
+  for (int64_t k : widths()) {
+    for (int64_t n_out : {1, 15, 16, 17, 50}) {
+      const Problem p(GetParam(), n_out, k, seed++);
+      for (int m = 1; m <= kMaxMatmulRows; m++) {
+        const auto expected = p.run(scalar::kernels(), 0, m);
+        for (const KernelTable* table : tables()) {
+          ASSERT_TRUE(same_bits(p.run(*table, 0, m), expected))
+              << table->isa << " k " << k << " n " << n_out << " m " << m;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Matmul, ExtremeScalesGiveTheSameBits) {
+  const int64_t k = widths().back();
+  for (Scales scales : {Scales::kZero, Scales::kTiny, Scales::kHuge}) {
+    for (float x_scale : {0.0f, 1e-42f, 1e-38f, 1e-30f, 1e20f, 1e36f}) {
+      const Problem p(GetParam(), 17, k, 99, scales, x_scale);
+      const auto expected = p.run(scalar::kernels(), 0, 5);
+      for (const KernelTable* table : tables()) {
+        ASSERT_TRUE(same_bits(p.run(*table, 0, 5), expected))
+            << table->isa << " scales " << static_cast<int>(scales) << " x " << x_scale;
+      }
+    }
+  }
+}
+
+class IntegerMatmul : public Matmul {};
+
+// All quants at the ends of their ranges: here a 16-bit sum would saturate, were one too many added.
+TEST_P(IntegerMatmul, QuantsAtTheEndsOfTheirRanges) {
+  for (int weight : {0x00, 0x7f, 0x80, 0xff}) {
+    for (int act : {127, -127}) {
+      Problem p(GetParam(), 16, 256, 5);
+      const DTypeInfo& info = dtype_info(dtype_of(GetParam()));
+      for (size_t at = 0; at < p.rows.size(); at++) {
+        const size_t in_block = at % info.block_bytes;
+        const bool is_half = GetParam() == PackFormat::kQ6_K
+                                 ? in_block >= 208
+                                 : in_block < 4 && (in_block < 2 || info.block_values == 256);
+        p.rows[at] = static_cast<uint8_t>(is_half ? (in_block % 2 ? 0x3c : 0) : weight);  // 0x3c00 is 1.0
+      }
+      pack_tile(GetParam(), p.rows.data(), p.row_bytes, 16, 256, &p.tiles[3]);
+      for (auto& x : p.x) x = static_cast<float>(act);
+      p.quantize_all();
+      std::vector<float> w(256);
+      decode_row(dtype_of(GetParam()), p.rows.data(), 256, w.data());
+      double expected = 0;
+      for (float value : w) expected += static_cast<double>(value) * act;
+      for (const KernelTable* table : tables()) {
+        for (int m : {1, 8}) {
+          for (float y : p.run(*table, 0, m))
+            ASSERT_EQ(y, static_cast<float>(expected)) << table->isa << " " << weight << " " << act;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Matmul, ARowDoesNotDependOnItsNeighbours) {
+  const Problem p(GetParam(), 50, widths().back(), 3);
+  for (const KernelTable* table : tables()) {
+    for (int m = 1; m <= kMaxMatmulRows; m++) {
+      const auto together = p.run(*table, 0, m);
+      for (int row = 0; row < m; row++) {
+        const std::vector<float> mine(together.begin() + row * p.n_out, together.begin() + (row + 1) * p.n_out);
+        ASSERT_TRUE(same_bits(p.run(*table, row, 1), mine)) << table->isa << " row " << row << " of " << m;
+      }
+    }
+  }
+}
+
+TEST_P(Matmul, TileRangesMayBeSplitAnywhere) {
+  const Problem p(GetParam(), 16 * 5 - 3, widths().back(), 4);
+  for (const KernelTable* table : tables()) {
+    const auto whole = p.run(*table, 0, 3);
+    for (int64_t cut = 0; cut <= p.n_tiles; cut++) {
+      std::vector<float> y(3 * p.n_out);
+      const MatmulArgs args = p.args(0, 3, y.data(), p.n_out);
+      const MatmulFn matmul = table->matmul[static_cast<int>(GetParam())];
+      matmul(args, cut, p.n_tiles);
+      matmul(args, 0, cut);
+      ASSERT_TRUE(same_bits(y, whole)) << table->isa << " cut " << cut;
+    }
+  }
+}
+
+// |error| relative to sum |w x|, x being what the activations were quantised to. The sums have about K / 32 roundings
+// of 2^-24 each (K for the float formats, in four chains), hence the bounds.
+TEST_P(Matmul, TheScalarTwinIsNearTheExactSum) {
+  double worst = 0;
+  for (int64_t k : widths()) {
+    const Problem p(GetParam(), 50, k, 17);
+    const auto y = p.run(scalar::kernels(), 0, kMaxMatmulRows);
+    std::vector<float> w(k);
+    for (int64_t o = 0; o < p.n_out; o++) {
+      decode_row(dtype_of(GetParam()), &p.rows[o * p.row_bytes], k, w.data());
+      for (int m = 0; m < kMaxMatmulRows; m++) {
+        double exact = 0, magnitude = 0;
+        for (int64_t i = 0; i < k; i++) {
+          const double x =
+              is_float(GetParam()) ? p.x[m * k + i] : static_cast<double>(p.scale[(m * k + i) / 32]) * p.q[m * k + i];
+          exact += w[i] * x;
+          magnitude += std::fabs(w[i] * x);
+        }
+        worst = std::max(worst, std::fabs(y[m * p.n_out + o] - exact) / magnitude);
+      }
+    }
+  }
+  RecordProperty("worst", std::to_string(worst));
+  EXPECT_LT(worst, 5e-7) << "relative to sum |w x|";
+  EXPECT_GT(worst, 0) << "nothing was compared";
+}
+
+TEST_P(Matmul, NanAndInfinityReachTheirRowAlone) {
+  const int64_t k = widths().back();
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    Problem p(GetParam(), 17, k, 8);
+    p.x[k + k / 2] = bad;  // in row 1
+    p.quantize_all();
+    for (const KernelTable* table : tables()) {
+      const auto y = p.run(*table, 0, 3);
+      for (int64_t o = 0; o < p.n_out; o++) {
+        EXPECT_TRUE(std::isfinite(y[o]));
+        EXPECT_FALSE(std::isfinite(y[p.n_out + o])) << table->isa;
+        EXPECT_TRUE(std::isfinite(y[2 * p.n_out + o]));
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, Matmul, ::testing::ValuesIn(kFormats),
+                         [](const auto& info) { return name_of(info.param); });
+
+INSTANTIATE_TEST_SUITE_P(Formats, IntegerMatmul,
+                         ::testing::Values(PackFormat::kQ8_0, PackFormat::kQ4_0, PackFormat::kQ4_K, PackFormat::kQ5_K,
+                                           PackFormat::kQ6_K),
+                         [](const auto& info) { return name_of(info.param); });
+
+struct Quantized {
+  explicit Quantized(int64_t k) : q(k + 1), scale(k / 32), sum(k / 16) {}
+  std::vector<int8_t> q;  // from index 1, so that it is misaligned
+  std::vector<float> scale;
+  std::vector<int32_t> sum;
+};
+
+Quantized run_quantize(const KernelTable& table, const std::vector<float>& x) {
+  Quantized out(static_cast<int64_t>(x.size()));
+  table.quantize(x.data(), static_cast<int64_t>(x.size()), out.q.data() + 1, out.scale.data(), out.sum.data());
+  return out;
+}
+
+TEST(Quantize, FollowsItsDefinitionInEveryTable) {
+  std::mt19937 random(11);
+  for (float by : {0.0f, 1e-44f, 1e-40f, 3.7e-37f, 3.8e-37f, 1e-30f, 1e-3f, 1.0f, 1e10f, 2e36f}) {
+    for (int64_t k : {32, 64, 256, 1184}) {
+      std::vector<float> x(k);
+      for (auto& value : x) value = by * random_value(random);
+      for (int64_t i = 0; i < 32; i++) x[i] = by * (static_cast<float>(i) - 15.5f);  // quotients near halves
+      x[31] = by * 127;
+      for (const KernelTable* table : tables()) {
+        SCOPED_TRACE(std::string(table->isa) + " scale " + std::to_string(by) + " k " + std::to_string(k));
+        const Quantized out = run_quantize(*table, x);
+        for (int64_t b = 0; b < k / 32; b++) {
+          float amax = 0;
+          for (int i = 0; i < 32; i++) amax = std::max(amax, std::fabs(x[b * 32 + i]));
+          const bool flat = amax == 0 || std::isinf(127.0f / amax);
+          const float scale = flat ? 0 : amax / 127;
+          ASSERT_EQ(bits_of_float(out.scale[b]), bits_of_float(scale));
+          int sums[2] = {};
+          for (int i = 0; i < 32; i++) {
+            const float value = flat ? 0 : std::nearbyint(x[b * 32 + i] * (127.0f / amax));
+            ASSERT_EQ(out.q[1 + b * 32 + i], std::min(127.0f, std::max(-127.0f, value))) << b << " " << i;
+            sums[i / 16] += out.q[1 + b * 32 + i];
+          }
+          ASSERT_EQ(out.sum[2 * b], sums[0]);
+          ASSERT_EQ(out.sum[2 * b + 1], sums[1]);
+        }
+      }
+    }
+  }
+}
+
+TEST(Quantize, TiesGoToEven) {
+  std::vector<float> x(32);
+  for (int i = 0; i < 31; i++) x[i] = static_cast<float>(i) - 15.5f;
+  x[31] = 127;
+  for (const KernelTable* table : tables()) {
+    const Quantized out = run_quantize(*table, x);
+    EXPECT_EQ(out.scale[0], 1.0f);
+    EXPECT_EQ(out.q[1], -16);      // -15.5
+    EXPECT_EQ(out.q[1 + 1], -14);  // -14.5
+    EXPECT_EQ(out.q[1 + 15], 0);   // -0.5
+    EXPECT_EQ(out.q[1 + 17], 2);   // 1.5
+  }
+}
+
+TEST(Quantize, NanAndInfinityMakeTheScaleOfTheirBlockNan) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  for (float bad : {nan, -nan, infinity, -infinity, float_from_bits(0x7f800001u)}) {
+    for (int at = 32; at < 64; at++) {
+      std::vector<float> x(96, 1.0f);
+      x[at] = bad;
+      for (const KernelTable* table : tables()) {
+        const Quantized out = run_quantize(*table, x);
+        EXPECT_EQ(out.scale[0], 1.0f / 127) << table->isa;
+        EXPECT_EQ(bits_of_float(out.scale[1]), 0x7fc00000u) << table->isa << " at " << at;
+        EXPECT_EQ(out.scale[2], 1.0f / 127) << table->isa;
+        for (int i = 32; i < 64; i++) EXPECT_EQ(out.q[1 + i], 0);
+        EXPECT_EQ(out.sum[2], 0);
+        EXPECT_EQ(out.sum[3], 0);
+        EXPECT_EQ(out.sum[4], 127 * 16);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nextn

@@ -1,0 +1,116 @@
+#include "kernels/pack.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <vector>
+
+namespace nextn {
+namespace {
+
+const PackFormat kFormats[] = {PackFormat::kF32,  PackFormat::kF16,  PackFormat::kBF16, PackFormat::kQ8_0,
+                               PackFormat::kQ4_0, PackFormat::kQ4_K, PackFormat::kQ5_K, PackFormat::kQ6_K};
+
+std::vector<uint8_t> random_bytes(size_t n, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<uint8_t> bytes(n);
+  for (auto& byte : bytes) byte = static_cast<uint8_t>(random());
+  return bytes;
+}
+
+size_t row_bytes_of(PackFormat format, int64_t k) {
+  const DTypeInfo& info = dtype_info(dtype_of(format));
+  return static_cast<size_t>(k / info.block_values) * info.block_bytes;
+}
+
+std::string name_of(PackFormat format) {
+  return std::string(dtype_info(dtype_of(format)).name);
+}
+
+TEST(Pack, FormatsAreTheTypesOfTheirNames) {
+  EXPECT_EQ(dtype_of(PackFormat::kF32), DType::kF32);
+  EXPECT_EQ(dtype_of(PackFormat::kF16), DType::kF16);
+  EXPECT_EQ(dtype_of(PackFormat::kBF16), DType::kBF16);
+  EXPECT_EQ(dtype_of(PackFormat::kQ8_0), DType::kQ8_0);
+  EXPECT_EQ(dtype_of(PackFormat::kQ4_0), DType::kQ4_0);
+  EXPECT_EQ(dtype_of(PackFormat::kQ4_K), DType::kQ4_K);
+  EXPECT_EQ(dtype_of(PackFormat::kQ5_K), DType::kQ5_K);
+  EXPECT_EQ(dtype_of(PackFormat::kQ6_K), DType::kQ6_K);
+}
+
+TEST(Pack, UnpackGivesTheBytesBack) {
+  for (PackFormat format : kFormats) {
+    const int64_t unit = dtype_info(dtype_of(format)).block_values;
+    for (int64_t blocks : {1, 2, 3, 5, 67}) {
+      const int64_t k = unit * blocks;
+      const size_t row_bytes = row_bytes_of(format, k);
+      ASSERT_EQ(tile_bytes(format, k), 16 * row_bytes);
+      for (int n_rows = 1; n_rows <= 16; n_rows++) {
+        SCOPED_TRACE(name_of(format) + " k " + std::to_string(k) + " rows " + std::to_string(n_rows));
+        const size_t pitch = row_bytes + 5;
+        const auto rows = random_bytes(pitch * 16 + 1, 7);
+        std::vector<uint8_t> tile(tile_bytes(format, k) + 2, 0xcd), row(row_bytes + 2);
+        pack_tile(format, rows.data() + 1, pitch, n_rows, k, tile.data() + 1);
+        ASSERT_EQ(tile.front(), 0xcd);
+        ASSERT_EQ(tile.back(), 0xcd);
+        for (int r = 0; r < n_rows; r++) {
+          row.assign(row_bytes + 2, 0xab);
+          unpack_row(format, tile.data() + 1, r, k, row.data() + 1);
+          ASSERT_EQ(std::memcmp(row.data() + 1, rows.data() + 1 + r * pitch, row_bytes), 0) << "row " << r;
+          ASSERT_EQ(row.front(), 0xab);
+          ASSERT_EQ(row.back(), 0xab);
+        }
+      }
+    }
+  }
+}
+
+// Everything that rows 3..15 fill in a full tile is zero in a tile of three rows.
+TEST(Pack, MissingRowsAreZeroBytes) {
+  for (PackFormat format : kFormats) {
+    SCOPED_TRACE(name_of(format));
+    const int64_t k = dtype_info(dtype_of(format)).block_values * 3;
+    const size_t row_bytes = row_bytes_of(format, k);
+    std::vector<uint8_t> tile(tile_bytes(format, k)), rows(row_bytes * 16, 0x55);
+    pack_tile(format, rows.data(), row_bytes, 3, k, tile.data());
+    size_t zeros = 0;
+    for (uint8_t byte : tile) zeros += byte == 0;
+    EXPECT_EQ(zeros, 13 * row_bytes);
+  }
+}
+
+// The layout itself, one byte of each kind followed from the file to its place.
+TEST(Pack, BytesStandWhereTheHeaderSays) {
+  auto place = [](PackFormat format, int64_t k, int r, size_t in_row) {
+    const size_t row_bytes = row_bytes_of(format, k);
+    std::vector<uint8_t> tile(tile_bytes(format, k)), none(tile.size()), rows(row_bytes * 16);
+    pack_tile(format, rows.data(), row_bytes, 16, k, none.data());
+    rows[r * row_bytes + in_row] = 0xff;
+    pack_tile(format, rows.data(), row_bytes, 16, k, tile.data());
+    for (size_t i = 0; i < tile.size(); i++) {
+      if (tile[i] != none[i]) return static_cast<int64_t>(i);
+    }
+    return int64_t{-1};
+  };
+  EXPECT_EQ(place(PackFormat::kF32, 70, 3, 65 * 4 + 1), 65 * 64 + 3 * 4 + 1);
+  EXPECT_EQ(place(PackFormat::kBF16, 70, 3, 65 * 2 + 1), 65 * 32 + 3 * 2 + 1);
+  EXPECT_EQ(place(PackFormat::kQ8_0, 64, 5, 34 + 1), 544 + 5 * 2 + 1);                       // d of block 1
+  EXPECT_EQ(place(PackFormat::kQ8_0, 64, 5, 34 + 2 + 9), 544 + 32 + 2 * 64 + 5 * 4 + 1);     // input 9
+  EXPECT_EQ(place(PackFormat::kQ4_0, 64, 15, 18 + 2 + 15), 288 + 32 + 3 * 64 + 15 * 4 + 3);  // inputs 15 and 31
+  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 2), 2304 + 32 + 4);                       // dmin
+  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 4 + 11), 2304 + 64 + 11 * 16 + 2);        // scale byte 11
+  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 16 + 70), 2304 + 256 + 17 * 64 + 8 + 2);  // qs[70]
+  EXPECT_EQ(place(PackFormat::kQ5_K, 256, 1, 16 + 31), 256 + 7 * 64 + 4 + 3);                // qh[31]
+  EXPECT_EQ(place(PackFormat::kQ5_K, 256, 1, 48 + 4), 256 + 512 + 64 + 4);                   // qs[4]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 209), 6 * 2 + 1);                               // d
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 192 + 9), 32 + 9 * 16 + 6);                     // scale 9
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 128 + 6), 32 + 256 + 64 + 6 * 4 + 2);           // qh[6]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 127), 32 + 256 + 1024 + 31 * 64 + 6 * 4 + 3);   // ql[127]
+  std::vector<uint8_t> zero_row(34), tile(544);
+  pack_tile(PackFormat::kQ8_0, zero_row.data(), 34, 1, 32, tile.data());
+  EXPECT_EQ(tile[32], 0x80);  // the quant 0 with its sign bit flipped
+}
+
+}  // namespace
+}  // namespace nextn
