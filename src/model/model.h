@@ -1,0 +1,96 @@
+// What an engine sees of a model: rows go in, hidden states and logits come out. One class per architecture implements
+// it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "gguf/file.h"
+#include "model/weight_loader.h"
+#include "ops/ctx.h"
+#include "state/head_state.h"
+#include "state/sequence_state.h"
+
+namespace nextn {
+
+struct ModelInfo {
+  std::string architecture;
+  int64_t n_vocab, n_embd, n_layers;  // trunk layers
+  int64_t n_ctx_train;
+  int64_t widest_input;  // of any matrix: what ActBuffer must hold
+  bool tied;             // the LM head is the embedding table
+  bool has_head;         // an MTP head is loaded
+};
+
+// The rows of one sequence in a step of the trunk: they stand at its length and after; the sure rows come first.
+struct SequenceRows {
+  SequenceState* state;
+  const int32_t* tokens;  // n_sure + n_draft ids in [0, n_vocab)
+  int n_sure;
+  int n_draft;
+};
+
+// Rows of one sequence for the MTP head: pair i is (tokens[i], hidden row i) at position + i, the hidden row being that
+// of the position before it.
+struct HeadRows {
+  HeadState* state;
+  const int32_t* tokens;
+  const float* hidden;  // (n, n_embd)
+  int64_t position;
+  int n;
+};
+
+// Which rows the head computes beyond their keys and values.
+enum class HeadOutput : uint8_t {
+  kNone,  // prompt and catch-up: no query, no attention, no FFN (D6)
+  kLast,  // each sequence's last row: a draft step, the rows before it merely catch up
+  kAll,
+};
+
+// Whether the file's MTP head can be used.
+struct HeadVerdict {
+  enum class Kind : uint8_t { kUsable, kAbsent, kIncomplete } kind;
+  std::string reason;  // of kIncomplete: which tensor, and why
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  virtual const ModelInfo& info() const noexcept = 0;
+  // What a sequence must remember; n_ctx, max_draft and the cache types are the caller's to fill in.
+  virtual StateShape state_shape() const = 0;
+
+  // Sizes the buffers of a step: at most row_limit rows. Called once, before the first step. Throws Error{kSystem}.
+  virtual void prepare(int64_t row_limit) = 0;
+  virtual size_t buffer_bytes() const noexcept = 0;
+
+  // Runs the trunk over the rows of a step, and begins and ends the step of every state. Gives the hidden states after
+  // the output norm, (R, n_embd), in the order of the rows; valid until the next call.
+  virtual TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences) noexcept = 0;
+  // out (R, n_vocab) = the trunk's LM head over hidden (R, n_embd).
+  virtual void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept = 0;
+
+  // Runs the MTP head and puts the rows' keys and values into the states' caches. Gives the head's hidden states after
+  // its own norm for the rows asked for, in order; valid until the next call.
+  virtual TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept = 0;
+  virtual void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept = 0;
+
+  const std::array<uint64_t, kNumWeightRoles>& weight_bytes() const noexcept { return weight_bytes_; }
+
+ protected:
+  std::array<uint64_t, kNumWeightRoles> weight_bytes_{};
+};
+
+// Looks at the file's MTP head without loading anything.
+HeadVerdict inspect_head(const gguf::File& file);
+
+// Checks and loads the model of a file, its head too if with_head (which inspect_head must have found usable). Throws
+// Error{kFile} or Error{kUnsupported} naming the key or tensor. The file must outlive the model.
+std::unique_ptr<Model> load_model(const gguf::File& file, bool with_head, ThreadPool& pool,
+                                  const LoadProgress& progress);
+
+}  // namespace nextn
