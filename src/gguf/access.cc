@@ -1,5 +1,5 @@
 // Typed access to a file's metadata.
-#include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "gguf/file.h"
@@ -16,12 +16,9 @@ std::string_view type_name() {
   return value_type_name(kTypeOf<T>);
 }
 
-// Element i as a T, whichever 32-bit integer the file has; nothing when it does not fit.
-template <class T>
-std::optional<T> integer(const Value& value, uint64_t i) {
-  const int64_t wide = value.element == ValueType::kU32 ? int64_t{value.get<uint32_t>(i)} : value.get<int32_t>(i);
-  if (!std::in_range<T>(wide)) return std::nullopt;
-  return static_cast<T>(wide);
+// Element i of an array of either 32-bit integer type.
+int64_t integer(const Value& value, uint64_t i) {
+  return value.element == ValueType::kU32 ? int64_t{value.get<uint32_t>(i)} : value.get<int32_t>(i);
 }
 
 }  // namespace
@@ -59,13 +56,9 @@ std::vector<T> File::array(std::string_view key) const {
   std::vector<T> values;
   if constexpr (kIsInteger<T>) {
     for (uint64_t i = 0; i < value.count; i++) {
-      const auto v = integer<T>(value, i);
-      if (!v) {
-        const std::string found = value.element == ValueType::kU32 ? fmt::format("{}", value.get<uint32_t>(i))
-                                                                   : fmt::format("{}", value.get<int32_t>(i));
-        fail_type(key, expected, fmt::format("{} as element {}", found, i));
-      }
-      values.push_back(*v);
+      const int64_t v = integer(value, i);
+      if (!std::in_range<T>(v)) fail_type(key, expected, fmt::format("{} as element {}", v, i));
+      values.push_back(static_cast<T>(v));
     }
   } else {
     for (uint64_t i = 0; i < value.count; i++) values.push_back(value.get<T>(i));

@@ -2,6 +2,8 @@
 // that are put into words only for the message of a truncated file.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <cstring>
 #include <span>
