@@ -145,7 +145,8 @@ void Qwen35::prepare(int64_t row_limit) {
   b_.z = Buffer(R, cfg_.value_width());
   b_.beta = Buffer(R, cfg_.n_value_heads);
   b_.decay = Buffer(R, cfg_.n_value_heads);
-  b_.o = Buffer(R, std::max(cfg_.attention_width(), cfg_.value_width()));
+  b_.attended = Buffer(R, cfg_.attention_width());
+  b_.recalled = Buffer(R, cfg_.value_width());
   b_.gate = Buffer(R, cfg_.n_ff);
   b_.up = Buffer(R, cfg_.n_ff);
   b_.cos = Buffer(R, n_pairs);
@@ -163,8 +164,9 @@ void Qwen35::prepare(int64_t row_limit) {
 
 size_t Qwen35::buffer_bytes() const noexcept {
   size_t bytes = 0;
-  for (const Buffer* b : {&b_.x, &b_.h, &b_.y, &b_.qg, &b_.k, &b_.v, &b_.mixed, &b_.conv, &b_.z, &b_.beta, &b_.decay,
-                          &b_.o, &b_.gate, &b_.up, &b_.cos, &b_.sin, &b_.hidden, &b_.pair, &b_.head_hidden}) {
+  for (const Buffer* b : {&b_.x,    &b_.h,   &b_.y,    &b_.qg,     &b_.k,        &b_.v,          &b_.mixed,
+                          &b_.conv, &b_.z,   &b_.beta, &b_.decay,  &b_.attended, &b_.recalled,   &b_.gate,
+                          &b_.up,   &b_.cos, &b_.sin,  &b_.hidden, &b_.pair,     &b_.head_hidden}) {
     bytes += b->size_bytes();
   }
   return bytes;
@@ -227,7 +229,7 @@ void Qwen35::keep_kv(Ctx& ctx, const Layer& l, const TensorView& k, const Tensor
 
 void Qwen35::attend(Ctx& ctx, const Layer& l, const TensorView& qg, const TensorView& y) noexcept {
   const int H = cfg_.n_heads, Dh = cfg_.head_dim;
-  const TensorView o = b_.o.rows(qg.rows).columns(0, cfg_.attention_width());
+  const TensorView o = b_.attended.rows(qg.rows);
   ops::norm_and_rope(ctx, qg, H, 2 * Dh, Dh, l.attn_q_norm, cfg_.norm_eps, b_.cos.rows(qg.rows), b_.sin.rows(qg.rows));
   ops::attend(ctx, o, qg, 2 * Dh, H, cfg_.n_kv_heads, Dh, cfg_.attention_scale,
               {attention_rows_.data(), static_cast<size_t>(qg.rows)});
@@ -239,7 +241,7 @@ void Qwen35::attend(Ctx& ctx, const Layer& l, const TensorView& qg, const Tensor
 void Qwen35::delta_net(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& y) noexcept {
   const int64_t R = h.rows;
   const TensorView mixed = b_.mixed.rows(R), u = b_.conv.rows(R), z = b_.z.rows(R), beta = b_.beta.rows(R),
-                   decay = b_.decay.rows(R), o = b_.o.rows(R).columns(0, cfg_.value_width());
+                   decay = b_.decay.rows(R), o = b_.recalled.rows(R);
   const ops::DeltaShape shape = {cfg_.n_key_heads, cfg_.n_value_heads, cfg_.key_dim, cfg_.value_dim};
   const std::span<const ops::DeltaRun> runs(delta_runs_.data(), n_runs_);
   ops::matmul(ctx, h, {{mixed, l.attn_qkv}, {z, l.attn_gate}, {beta, l.ssm_beta}, {decay, l.ssm_alpha}});

@@ -50,15 +50,15 @@ class Qwen35 final : public Model {
   };
   // What a step writes into; R rows at most.
   struct Buffers {
-    Buffer x, h, y;            // (R, D): residual stream, normed, what a block adds
-    Buffer qg, k, v;           // (R, H * 2 Dh), (R, Hkv * Dh)
-    Buffer mixed, conv;        // (R, C): raw projections, convolved q k v
-    Buffer z, beta, decay;     // (R, Hv * Dv), (R, Hv)
-    Buffer o;                  // (R, max(H * Dh, Hv * Dv)): what attention or the delta net read out
-    Buffer gate, up;           // (R, F)
-    Buffer cos, sin;           // (R, n_rot / 2)
-    Buffer hidden;             // (R, D) after the output norm
-    Buffer pair, head_hidden;  // (R, 2D), (R, D): the head's input and what it gives
+    Buffer x, h, y;             // (R, D): residual stream, normed, what a block adds
+    Buffer qg, k, v;            // (R, H * 2 Dh), (R, Hkv * Dh)
+    Buffer mixed, conv;         // (R, C): raw projections, convolved q k v
+    Buffer z, beta, decay;      // (R, Hv * Dv), (R, Hv)
+    Buffer attended, recalled;  // (R, H * Dh), (R, Hv * Dv): what attention and the delta net read out
+    Buffer gate, up;            // (R, F)
+    Buffer cos, sin;            // (R, n_rot / 2)
+    Buffer hidden;              // (R, D) after the output norm
+    Buffer pair, head_hidden;   // (R, 2D), (R, D): the head's input and what it gives
   };
 
   explicit Qwen35(const Qwen35Config& cfg) : cfg_(cfg) {}  // to be bound, never loaded

@@ -29,6 +29,7 @@ class HeadState {
 
   void push_hidden(const float* hidden) noexcept;  // (n_embd), of the next position
   void consume(int n) noexcept;                    // the first n rows of the backlog have their keys and values now
+  void extend(int n) noexcept { length_ += n; }    // n more rows have theirs, straight from a prompt's hidden states
   void clear() noexcept;                           // empty sequence: a backlog of one row of zeros
 
   size_t kv_bytes_taken() const noexcept { return kv_.size(); }

@@ -1,0 +1,84 @@
+// A loaded model and everything a step needs: file, weights, tokenizer, threads, buffers. Sessions run on it, one at a
+// time.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gguf/file.h"
+#include "model/model.h"
+#include "sampling/sampler.h"
+#include "tensor/buffer.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace nextn {
+
+enum class SpecType : uint8_t {
+  kAuto,  // the file's MTP head if it has a usable one
+  kNone,  // no drafts; the head is not loaded
+  kMtp,   // the file's MTP head, or an error
+};
+
+constexpr int kMaxDraftLimit = 64;
+constexpr int kDefaultContext = 8192;
+
+struct EngineOptions {
+  std::string model_path;                // a GGUF file, or
+  std::span<const uint8_t> model_bytes;  // one in memory; model_path is then its name
+  int n_threads = 0;                     // 0: as many as the machine has
+  int64_t n_ctx = 0;                     // 0: 8192, or the model's if that is less
+  int row_limit = 512;                   // rows of one step (-ub)
+  KvType k_type = KvType::kF16, v_type = KvType::kF16;
+  KvType head_k_type = KvType::kF16, head_v_type = KvType::kF16;
+  SpecType spec = SpecType::kAuto;
+  int max_draft = 3;  // drafts of one cycle at most
+  const char* isa = nullptr;
+  LoadProgress progress;
+};
+
+struct MemoryPart {
+  std::string name;
+  uint64_t bytes;
+};
+
+class Engine {
+ public:
+  // Throws Error for anything wrong with the options, the file or the memory.
+  explicit Engine(const EngineOptions& options);
+
+  const EngineOptions& options() const noexcept { return options_; }  // with the defaults filled in
+  const gguf::File& file() const noexcept { return file_; }
+  const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
+  Model& model() noexcept { return *model_; }
+  const HeadVerdict& head_verdict() const noexcept { return verdict_; }
+  Ctx& ctx() noexcept { return ctx_; }
+  double load_ms() const noexcept { return load_ms_; }
+
+  StateShape state_shape() const noexcept { return shape_; }
+  TensorView logits(int64_t n) noexcept { return logits_.rows(n); }  // n <= 1 + max_draft
+  TensorView draft_logits() noexcept { return draft_logits_.rows(1); }
+  SamplerScratch& sampler_scratch() noexcept { return scratch_; }
+
+  // What the weights and buffers take; a session adds its own.
+  std::vector<MemoryPart> memory() const;
+
+ private:
+  EngineOptions options_;
+  gguf::File file_;
+  HeadVerdict verdict_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  ThreadPool pool_;
+  std::unique_ptr<Model> model_;
+  Ctx ctx_;
+  StateShape shape_;
+  Buffer logits_, draft_logits_;
+  SamplerScratch scratch_;
+  double load_ms_ = 0;
+};
+
+// The sampler's defaults: the file's general.sampling.* keys where it has them.
+SamplerParams sampling_defaults(const gguf::File& file);
+
+}  // namespace nextn

@@ -1,0 +1,296 @@
+#include "engine/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "base/error.h"
+#include "draft/mtp_drafter.h"
+#include "engine/digest.h"
+#include "engine/stop_matcher.h"
+#include "text/tokenizer/stream_decoder.h"
+
+namespace nextn {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely catch
+// up.
+int backlog_limit(const Engine& engine) {
+  return 2 * (engine.options().max_draft + 1) + 8;
+}
+
+void add_kv(Digest& digest, const KvView& kv, int64_t length) {
+  digest.add(kv.k, static_cast<size_t>(length * kv.k_stride));
+  digest.add(kv.v, static_cast<size_t>(length * kv.v_stride));
+}
+
+}  // namespace
+
+const char* end_reason_name(EndReason reason) noexcept {
+  constexpr const char* kNames[] = {"stop", "eos", "length", "context", "interrupt"};
+  return kNames[static_cast<int>(reason)];
+}
+
+Session::Session(Engine& engine) : engine_(engine), state_(engine.state_shape()) {
+  if (engine.model().info().has_head) {
+    head_.emplace(engine.state_shape(), engine.options().head_k_type, engine.options().head_v_type,
+                  backlog_limit(engine));
+  }
+}
+
+std::vector<MemoryPart> Session::memory() const {
+  std::vector<MemoryPart> parts = {{"kv", state_.kv_bytes_taken()},
+                                   {"delta_net_state", state_.delta_bytes_taken()},
+                                   {"draft_records", state_.record_bytes_taken()}};
+  if (head_) {
+    parts.push_back({"head_kv", head_->kv_bytes_taken()});
+    parts.push_back({"head_backlog", head_->backlog_bytes_taken()});
+  }
+  return parts;
+}
+
+void Session::clear() noexcept {
+  state_.clear();
+  if (head_) head_->clear();
+  tokens_.clear();
+}
+
+TensorView Session::prefill(std::span<const int32_t> tokens) noexcept {
+  Model& model = engine_.model();
+  Ctx& ctx = engine_.ctx();
+  const int n = static_cast<int>(tokens.size());
+  const int64_t position = state_.length(), D = model.info().n_embd;
+  const SequenceRows rows = {&state_, tokens.data(), n, 0};
+  const TensorView hidden = model.forward(ctx, {&rows, 1});
+  if (head_) {
+    // Row p pairs token p with the hidden state of p - 1: the first one waits in the backlog, the others are in
+    // `hidden`.
+    HeadState& head = *head_;
+    NEXTN_CHECK(head.backlog() == 1);
+    const HeadRows pairs[] = {{&head, tokens.data(), head.backlog_hidden(), position, 1},
+                              {&head, tokens.data() + 1, hidden.data, position + 1, n - 1}};
+    model.head_forward(ctx, {pairs, n > 1 ? 2u : 1u}, HeadOutput::kNone);
+    head.consume(1);
+    head.extend(n - 1);
+    head.push_hidden(hidden.row(n - 1));
+  }
+  std::memcpy(state_.pending_hidden(), hidden.row(n - 1), static_cast<size_t>(D) * sizeof(float));
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  return hidden;
+}
+
+// Of a verify step's rows the first n stand: the sure one and n - 1 drafts.
+void Session::accept_rows(const TensorView& hidden, int n) noexcept {
+  state_.commit(n - 1);
+  std::memcpy(state_.pending_hidden(), hidden.row(n - 1), static_cast<size_t>(hidden.cols) * sizeof(float));
+  if (!head_) return;
+  if (head_->backlog() + n > head_->backlog_limit()) {
+    catch_up_head(engine_.ctx(), engine_.model(), *head_, tokens_, head_->backlog());
+  }
+  for (int i = 0; i < n; i++) head_->push_hidden(hidden.row(i));
+}
+
+// ------------------------------------------------------------------------------------------------ generating
+
+// One call of generate(): what it needs besides the sequence.
+class Session::Run {
+ public:
+  Run(Session& session, const GenerateParams& params)
+      : s_(session),
+        engine_(session.engine_),
+        params_(params),
+        sampler_(params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab)),
+        decoder_(engine_.tokenizer()),
+        matcher_(params.stops) {
+    out_.stats.drafted.resize(static_cast<size_t>(params.draft_max));
+    out_.stats.accepted.resize(static_cast<size_t>(params.draft_max));
+    drafts_.resize(static_cast<size_t>(params.draft_max) + 1);
+    if (params.drafter == nullptr && session.head_) {
+      own_drafter_.emplace(engine_.model(), *session.head_, engine_.draft_logits(), params.draft_p_min);
+    }
+    s_.tokens_.reserve(static_cast<size_t>(engine_.options().n_ctx) + 1);
+  }
+
+  Generation operator()(std::span<const int32_t> prompt) {
+    const auto start = Clock::now();
+    read_prompt(prompt);
+    out_.stats.prompt_ms = ms_since(start);
+    const auto first = Clock::now();
+    while (!ended_) cycle();
+    out_.stats.predicted_ms = ms_since(first);
+    if (!matcher_.found()) emit(matcher_.push(decoder_.finish()) + matcher_.finish());
+    out_.logits_digest = digest_.value();
+    return std::move(out_);
+  }
+
+ private:
+  void read_prompt(std::span<const int32_t> prompt) {
+    out_.stats.prompt_n = static_cast<int64_t>(prompt.size());
+    for (const int32_t id : prompt) sampler_.accept(id);
+    const size_t limit = static_cast<size_t>(engine_.options().row_limit);
+    TensorView hidden;
+    for (size_t at = 0; at < prompt.size(); at += limit) {
+      if (interrupted()) return end(EndReason::kInterrupt);
+      hidden = s_.prefill(prompt.subspan(at, std::min(limit, prompt.size() - at)));
+    }
+    if (params_.n_predict == 0) return end(EndReason::kLength);
+    const TensorView logits = engine_.logits(1);
+    engine_.model().logits(engine_.ctx(), logits, hidden.rows_from(hidden.rows - 1, 1));
+    take(choose(logits.row(0)), logits.row(0));
+  }
+
+  // Draft, verify [last, drafts], keep what the trunk would have written.
+  void cycle() {
+    if (interrupted()) return end(EndReason::kInterrupt);
+    const int64_t length = s_.state_.length(), room = engine_.options().n_ctx - length;
+    if (room == 0) return end(EndReason::kContext);
+
+    const auto start = Clock::now();
+    const int n_drafts = draft(room);
+    const auto drafted = Clock::now();
+    out_.stats.draft_ms += std::chrono::duration<double, std::milli>(drafted - start).count();
+
+    drafts_[0] = s_.tokens_.back();
+    const SequenceRows rows = {&s_.state_, drafts_.data(), 1, n_drafts};
+    const TensorView hidden = engine_.model().forward(engine_.ctx(), {&rows, 1}), logits = engine_.logits(1 + n_drafts);
+    engine_.model().logits(engine_.ctx(), logits, hidden);
+    int n = 0;  // rows that stand
+    for (bool right = true; right && !ended_; n++) {
+      const Sample sample = choose(logits.row(n));
+      if (n < n_drafts) out_.stats.drafted[static_cast<size_t>(n)]++;
+      right = n < n_drafts && sample.token == drafts_[static_cast<size_t>(n) + 1];
+      if (right) out_.stats.accepted[static_cast<size_t>(n)]++;
+      take(sample, logits.row(n));
+    }
+    for (int i = n; i < n_drafts; i++) out_.stats.drafted[static_cast<size_t>(i)]++;
+    s_.accept_rows(hidden, n);
+    out_.stats.cycles++;
+    out_.stats.verify_ms += ms_since(drafted);
+  }
+
+  int draft(int64_t room) {
+    Drafter* const drafter = params_.drafter != nullptr ? params_.drafter : own_drafter_ ? &*own_drafter_ : nullptr;
+    if (drafter == nullptr) return 0;
+    const int64_t left = params_.n_predict < 0 ? room : params_.n_predict - static_cast<int64_t>(out_.tokens.size());
+    const int limit = static_cast<int>(std::min<int64_t>({params_.draft_max, left - 1, room - 1}));
+    const int n = limit <= 0 ? 0 : drafter->draft(engine_.ctx(), s_.tokens_, limit, drafts_.data() + 1);
+    return n < params_.draft_min ? 0 : n;
+  }
+
+  Sample choose(const float* logits) const {
+    return sampler_.sample(logits, static_cast<int64_t>(s_.tokens_.size()), engine_.sampler_scratch());
+  }
+
+  // The token is part of the text now.
+  void take(const Sample& sample, const float* logits) {
+    const int64_t position = static_cast<int64_t>(s_.tokens_.size());
+    if (sample.outcome == SampleOutcome::kNan) {
+      fail(ErrorCode::kRequest, "logits: expected numbers, found a NaN at position {}", position);
+    }
+    if (sample.outcome == SampleOutcome::kNoneLeft) {
+      fail(ErrorCode::kRequest, "logit bias: expected a token that is not banned, found none at position {}", position);
+    }
+    s_.tokens_.push_back(sample.token);
+    sampler_.accept(sample.token);
+    if (engine_.tokenizer().is_eog(sample.token) && !params_.ignore_eos) return end(EndReason::kEos);
+    out_.tokens.push_back(sample.token);
+    if (params_.digest) digest_.add(logits, static_cast<size_t>(engine_.model().info().n_vocab) * sizeof(float));
+    emit(matcher_.push(decoder_.push(sample.token)));
+    if (matcher_.found()) return end(EndReason::kStop);
+    if (static_cast<int64_t>(out_.tokens.size()) == params_.n_predict) end(EndReason::kLength);
+  }
+
+  void emit(const std::string& text) {
+    out_.text += text;
+    if (params_.on_text && !text.empty()) params_.on_text(text);
+  }
+
+  bool interrupted() const { return params_.stop != nullptr && params_.stop->load(std::memory_order_relaxed); }
+
+  void end(EndReason reason) {
+    ended_ = true;
+    out_.end_reason = reason;
+  }
+
+  Session& s_;
+  Engine& engine_;
+  const GenerateParams& params_;
+  Sampler sampler_;
+  StreamDecoder decoder_;
+  StopMatcher matcher_;
+  std::optional<MtpDrafter> own_drafter_;
+  std::vector<int32_t> drafts_;  // the last token, then the drafts
+  Digest digest_;
+  Generation out_;
+  bool ended_ = false;
+};
+
+Generation Session::generate(std::span<const int32_t> prompt, const GenerateParams& params) {
+  const int64_t n_vocab = engine_.model().info().n_vocab, n_ctx = engine_.options().n_ctx;
+  check_sampler_params(params.sampling, static_cast<int32_t>(n_vocab), ErrorCode::kRequest);
+  NEXTN_CHECK(params.draft_max <= engine_.options().max_draft);
+  if (prompt.empty()) fail(ErrorCode::kRequest, "prompt: expected at least one token, found none");
+  if (static_cast<int64_t>(prompt.size()) > n_ctx) {
+    fail(ErrorCode::kRequest, "prompt: expected at most {} tokens (-c), found {}", n_ctx, prompt.size());
+  }
+  for (size_t i = 0; i < prompt.size(); i++) {
+    if (prompt[i] < 0 || prompt[i] >= n_vocab) {
+      fail(ErrorCode::kRequest, "prompt: token {}: expected an id from 0 to {}, found {}", i, n_vocab - 1, prompt[i]);
+    }
+  }
+  clear();
+  return Run(*this, params)(prompt);
+}
+
+// ------------------------------------------------------------------------------------------------ canonical state
+
+void Session::make_canonical() noexcept {
+  if (state_.n_pending() > 0) {
+    const SequenceRows nothing_new = {&state_, nullptr, 0, 0};
+    engine_.model().forward(engine_.ctx(), {&nothing_new, 1});
+  }
+  // The pair of the text's last token is no part of it: that token has not been through the trunk.
+  if (head_ && head_->length() < state_.length()) {
+    catch_up_head(engine_.ctx(), engine_.model(), *head_, tokens_, static_cast<int>(state_.length() - head_->length()));
+  }
+}
+
+uint64_t Session::state_digest() noexcept {
+  make_canonical();
+  Digest digest;
+  const StateShape& shape = state_.shape();
+  const int64_t length = state_.length();
+  digest.add(&length, sizeof length);
+  digest.add(state_.pending_hidden(), static_cast<size_t>(shape.n_embd) * sizeof(float));
+  for (int il = 0; il < static_cast<int>(shape.layers.size()); il++) {
+    if (shape.layers[static_cast<size_t>(il)] == LayerKind::kAttention) {
+      add_kv(digest, state_.kv(il), length);
+      continue;
+    }
+    digest.add(state_.delta(il).state,
+               static_cast<size_t>(shape.n_value_heads * shape.value_dim * shape.key_dim) * sizeof(float));
+    const ConvView conv = state_.conv(il);
+    for (int64_t p = std::max<int64_t>(0, length - (shape.conv_taps - 1)); p < length; p++) {
+      digest.add(conv.columns + p % conv.n_slots * shape.conv_channels,
+                 static_cast<size_t>(shape.conv_channels) * sizeof(float));
+    }
+  }
+  return digest.value();
+}
+
+uint64_t Session::head_digest() noexcept {
+  if (!head_) return 0;
+  make_canonical();
+  Digest digest;
+  add_kv(digest, head_->kv(), std::min(head_->length(), state_.length()));
+  return digest.value();
+}
+
+}  // namespace nextn

@@ -1,0 +1,88 @@
+// One sequence and how it grows: prompt in, then cycles of draft, verify, accept. The text it writes is the same
+// whatever drafts, at any number of drafts, and with none.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "draft/drafter.h"
+#include "engine/engine.h"
+#include "state/head_state.h"
+#include "state/sequence_state.h"
+
+namespace nextn {
+
+struct GenerateParams {
+  SamplerParams sampling;
+  int64_t n_predict = -1;  // tokens at most; negative: until an end
+  std::vector<std::string> stops;
+  bool ignore_eos = false;
+  int draft_max = 3;  // drafts of a cycle, at most Engine's max_draft
+  int draft_min = 0;  // a draft shorter than this is not verified
+  float draft_p_min = 0;
+  bool digest = false;                      // compute logits_digest
+  const std::atomic<bool>* stop = nullptr;  // set from outside: ends with kInterrupt at the next cycle
+  Drafter* drafter = nullptr;               // instead of the model's own head
+  std::function<void(std::string_view)> on_text;
+};
+
+enum class EndReason : uint8_t { kStop, kEos, kLength, kContext, kInterrupt };
+const char* end_reason_name(EndReason reason) noexcept;
+
+struct GenerateStats {
+  int64_t prompt_n = 0;
+  double prompt_ms = 0, predicted_ms = 0, draft_ms = 0, verify_ms = 0;
+  int64_t cycles = 0;
+  std::vector<int64_t> drafted, accepted;  // by position in the draft
+};
+
+struct Generation {
+  std::vector<int32_t> tokens;  // the end token left out
+  std::string text;             // up to a stop string
+  EndReason end_reason = EndReason::kLength;
+  uint64_t logits_digest = 0;  // XXH3 of the logits rows that the tokens were chosen from, in order
+  GenerateStats stats;
+};
+
+class Session {
+ public:
+  // Takes the memory of one sequence. The engine outlives it. Throws Error{kSystem}.
+  explicit Session(Engine& engine);
+
+  // Runs `prompt` through an empty sequence and generates. May be called again: every call starts afresh. Throws
+  // Error{kRequest} for a prompt that is empty, too long or has an id outside the vocabulary, for parameters out of
+  // range, and when the logits hold a NaN.
+  Generation generate(std::span<const int32_t> prompt, const GenerateParams& params);
+
+  // Digest of the canonical state (D3): pending rows applied, the head caught up, keys and values up to the length. The
+  // trunk's alone, so that it can be compared with a run that has no head.
+  uint64_t state_digest() noexcept;
+  // The same of the head's keys and values; 0 without a head.
+  uint64_t head_digest() noexcept;
+
+  std::vector<MemoryPart> memory() const;
+
+  // Runs n prompt tokens as sure rows and gives their hidden states; the head takes them in. Used by generate(), and by
+  // who wants every row (logits dump, tests).
+  TensorView prefill(std::span<const int32_t> tokens) noexcept;
+  void clear() noexcept;
+  SequenceState& state() noexcept { return state_; }
+  HeadState* head_state() noexcept { return head_ ? &*head_ : nullptr; }
+
+ private:
+  class Run;
+
+  void accept_rows(const TensorView& hidden, int n) noexcept;
+  void make_canonical() noexcept;
+
+  Engine& engine_;
+  SequenceState state_;
+  std::optional<HeadState> head_;
+  std::vector<int32_t> tokens_;  // the text: prompt and generated, the last one not yet through the trunk
+};
+
+}  // namespace nextn
