@@ -163,9 +163,34 @@ TEST(Sampler, TiesGoToTheLowerId) {
   p.top_p = 0.5f;
   EXPECT_EQ(left({1, 1, 1, 1}, p), (Set{0, 1}));
   EXPECT_EQ(left({-0.0f, 0.0f, -0.0f, 0.0f}, p), (Set{0, 1}));
+  p.top_k = 4;
+  EXPECT_EQ(left({1, 1, 1, 1, -9}, p), (Set{0, 1}));
   row.assign(300, 2.5f);
   k.top_k = 7;
   EXPECT_EQ(left(row, k), (Set{0, 1, 2, 3, 4, 5, 6}));
+}
+
+// Two tokens whose noise is the same word: among 262144 there are some eight pairs.
+TEST(Sampler, EqualScoresGoToTheLowerId) {
+  const int n = 1 << 18;
+  std::vector<std::pair<uint32_t, int32_t>> words;
+  for (int32_t id = 0; id < n; id++) words.emplace_back(noise_block(1, 0, id / 4, 0)[id % 4], id);
+  std::sort(words.begin(), words.end());
+  int n_pairs = 0;
+  for (int i = 0; i + 1 < n; i++) {
+    if (words[i].first != words[i + 1].first) continue;
+    n_pairs++;
+    const int32_t low = words[i].second, high = words[i + 1].second;
+    Row row(n, -kInf);
+    row[low] = row[high] = 1;
+    SamplerParams k = plain();
+    k.top_k = 5;
+    EXPECT_EQ(token_of(Sampler(plain(), n), row), low);
+    EXPECT_EQ(token_of(Sampler(k, n), row), low);
+    row[high] = 1.001f;  // told first when sorted
+    EXPECT_EQ(token_of(Sampler(k, n), row), high);
+  }
+  EXPECT_GT(n_pairs, 0);
 }
 
 TEST(Sampler, ANanIsAnOutcome) {
