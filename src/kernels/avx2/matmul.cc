@@ -20,7 +20,7 @@ namespace nextn::avx2 {
 namespace {
 
 constexpr int kWord = 64;           // bytes of a word of 4-byte groups of 16 rows; 32 of them belong to one half
-constexpr int kPrefetch = 2048;     // bytes ahead in the stream of weights
+constexpr int kPrefetch = 6144;     // bytes ahead in the stream of weights
 constexpr int kGroups = 32 / 4;     // 4-byte groups of 32 inputs
 constexpr int64_t kFloatRun = 256;  // inputs of a float format that the rows pass over in turn
 
@@ -42,8 +42,15 @@ NEXTN_INLINE __m256i load(const void* p) {
 NEXTN_INLINE __m256 halves_at(const uint8_t* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-NEXTN_INLINE void prefetch(const uint8_t* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p) + kPrefetch, _MM_HINT_T0);
+// The lines that stand kPrefetch ahead of part `part` of `parts` of a block; in the order of addresses, whatever the
+// order in which the block is read.
+template <int bytes, int parts>
+NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
+  constexpr int lines = (bytes + 64 * parts - 1) / (64 * parts);
+  NEXTN_UNROLL
+  for (int i = 0; i < lines; i++) {
+    _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetch + (part * lines + i) * 64, _MM_HINT_T1);
+  }
 }
 NEXTN_INLINE void fma_to(float* sum, __m256 a, __m256 b) {
   _mm256_store_ps(sum, _mm256_fmadd_ps(a, b, _mm256_load_ps(sum)));
@@ -75,8 +82,7 @@ struct Q8_0 {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
-    NEXTN_UNROLL
-    for (int g = 0; g < kGroups; g++) prefetch(block + g * kWord);
+    prefetch<kBytes, 1>(block, 0);
     for (int half = 0; half < 2; half++) {
       // Signed again: VPMADDUBSW gets |w| and q with the sign of w, at most 128 * 127 * 2 = 32512 in a pair.
       Words w;
@@ -106,8 +112,7 @@ struct Q4_0 {
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
     const __m256i low = _mm256_set1_epi8(15);
-    NEXTN_UNROLL
-    for (int g = 0; g < 5; g++) prefetch(block + g * kWord);
+    prefetch<kBytes, 1>(block, 0);
     for (int half = 0; half < 2; half++) {
       Words w;
       NEXTN_UNROLL
@@ -200,16 +205,14 @@ struct Q4_K {
     const __m256i low = _mm256_set1_epi8(15);
     ScaleMin<M> s;
     begin_superblock<M>(super + 4 * kTileRows, act, k, at, s);
-    NEXTN_UNROLL
-    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
     for (int c = 0; c < 4; c++) {
+      prefetch<kBytes, 4>(super, c);
       for (int half = 0; half < 2; half++) {
         const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord + half * 32;
         Words w;
         NEXTN_UNROLL
         for (int g = 0; g < kGroups; g++) {
           w.v[g] = _mm256_and_si256(load(qs + g * kWord), low);
-          if (half == 0) prefetch(qs + g * kWord);
         }
         add_sub_block<8, M>(w, half, 2 * c, s, act, k, at);
         NEXTN_UNROLL
@@ -249,9 +252,8 @@ struct Q5_K {
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
       w.v[g] = join(shift<B % 2 * -4>(load(qs + g * kWord)), shift<4 - B>(load(qh + g * kWord)), 0x10);
-      if (half == 0 && B % 2 == 0) prefetch(qs + g * kWord);
-      if (half == 0 && B == 0) prefetch(qh + g * kWord);
     }
+    prefetch<kBytes, 16>(super, 8 * half + B);
     add_sub_block<4, M>(w, half, B, s, act, k, at);
   }
 
@@ -259,8 +261,6 @@ struct Q5_K {
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
     ScaleMin<M> s;
     begin_superblock<M>(super + 4 * kTileRows, act, k, at, s);
-    NEXTN_UNROLL
-    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
     for (int half = 0; half < 2; half++) {
       sub_block<M, 0>(super, half, s, act, k, at);
       sub_block<M, 1>(super, half, s, act, k, at);
@@ -289,9 +289,8 @@ struct Q6_K {
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
       w.v[g] = join(shift<P / 2 * -4>(load(ql + g * kWord)), shift<4 - 2 * P>(load(qh + g * kWord)), 0x30);
-      if (half == 0 && P < 2) prefetch(ql + g * kWord);
-      if (half == 0 && P == 2) prefetch(qh + g * kWord);
     }
+    prefetch<kBytes, 16>(super, 8 * n + 4 * half + P);
     const uint8_t* scales = super + 2 * kTileRows + 2 * b * kTileRows + half * 8;
     auto scale_at = [](const uint8_t* p) {
       return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
@@ -314,8 +313,6 @@ struct Q6_K {
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
     Sums<M> block;
     Sums<M>::clear(block);
-    NEXTN_UNROLL
-    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
     for (int n = 0; n < 2; n++) {
       for (int half = 0; half < 2; half++) {
         sub_block<M, 0>(super, n, half, block, act, k, at);
@@ -380,6 +377,7 @@ NEXTN_INLINE void add_inputs(const uint8_t* w, int half, const float* x, int64_t
   for (int j = 0; j < 4; j++) p[j] = _mm256_load_ps(sums[j]);
   int64_t i = 0;
   for (; i + 4 <= n; i += 4) {
+    if (half == 0) prefetch<4 * Format::kBytes, 1>(w + i * Format::kBytes, 0);
     NEXTN_UNROLL
     for (int j = 0; j < 4; j++) {
       p[j] = _mm256_fmadd_ps(Format::weights(w + (i + j) * Format::kBytes, half), _mm256_set1_ps(x[i + j]), p[j]);
@@ -402,7 +400,6 @@ void float_tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) 
     alignas(32) float p[kMaxMatmulRows][2][4][8] = {};
     for (int64_t at = 0; at < k; at += kFloatRun) {
       const int64_t n = k - at < kFloatRun ? k - at : kFloatRun;
-      for (int64_t line = 0; line < n * Format::kBytes; line += 64) prefetch(w + line);
       for (int m = 0; m < args.n_rows; m++) {
         for (int half = 0; half < 2; half++) add_inputs<Format>(w, half, args.act.x + m * k + at, n, p[m][half]);
       }

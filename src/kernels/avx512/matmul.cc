@@ -19,7 +19,7 @@ namespace nextn::avx512 {
 namespace {
 
 constexpr int kWord = 64;           // bytes of a word of 4-byte groups
-constexpr int kPrefetch = 2048;     // bytes ahead in the stream of weights
+constexpr int kPrefetch = 6144;     // bytes ahead in the stream of weights
 constexpr int kGroups = 32 / 4;     // 4-byte groups of 32 inputs
 constexpr int64_t kFloatRun = 256;  // inputs of a float format that rows 0-3 and 4-7 pass over in turn
 
@@ -33,8 +33,15 @@ NEXTN_INLINE __m512i word_at(const uint8_t* p) {
 NEXTN_INLINE __m512 halves_at(const uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
-NEXTN_INLINE void prefetch(const uint8_t* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p) + kPrefetch, _MM_HINT_T0);
+// The lines that stand kPrefetch ahead of part `part` of `parts` of a block; in the order of addresses, whatever the
+// order in which the block is read.
+template <int bytes, int parts>
+NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
+  constexpr int lines = (bytes + 64 * parts - 1) / (64 * parts);
+  NEXTN_UNROLL
+  for (int i = 0; i < lines; i++) {
+    _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetch + (part * lines + i) * 64, _MM_HINT_T1);
+  }
 }
 
 // start + the dots of groups [first, last) of w with the activations q.
@@ -55,10 +62,8 @@ struct Q8_0 {
   NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
     Words w;
     NEXTN_UNROLL
-    for (int g = 0; g < kGroups; g++) {
-      w.v[g] = word_at(block + 32 + g * kWord);
-      prefetch(block + g * kWord);
-    }
+    for (int g = 0; g < kGroups; g++) w.v[g] = word_at(block + 32 + g * kWord);
+    prefetch<kBytes, 1>(block, 0);
     const __m512 d = halves_at(block);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
@@ -82,8 +87,8 @@ struct Q4_0 {
       const __m512i both = word_at(block + 32 + g * kWord);
       w.v[g] = _mm512_and_si512(both, low);
       w.v[g + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-      prefetch(block + g * kWord);
     }
+    prefetch<kBytes, 1>(block, 0);
     const __m512 d = halves_at(block);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
@@ -156,17 +161,13 @@ struct Q4_K {
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
     ScaleMin<M> s;
     unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
-    NEXTN_UNROLL
-    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
     __m512 block[M] = {}, mins[M] = {};
     for (int c = 0; c < 4; c++) {
       const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
       Words w;
       NEXTN_UNROLL
-      for (int g = 0; g < kGroups; g++) {
-        w.v[g] = _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(15));
-        prefetch(qs + g * kWord);
-      }
+      for (int g = 0; g < kGroups; g++) w.v[g] = _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(15));
+      prefetch<kBytes, 4>(super, c);
       add_sub_block<M>(w, ScaleMin<M>::to_float(s.scale[2 * c]), 2 * c, s, act, k, at, block, mins);
       // The high nibbles stay where they are, 16 times too large; the scale makes good for it, exactly.
       NEXTN_UNROLL
@@ -207,9 +208,8 @@ struct Q5_K {
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
       w.v[g] = join(shift<B % 2 * -4>(word_at(qs + g * kWord)), shift<4 - B>(word_at(qh + g * kWord)), 0x1f);
-      if (B % 2 == 0) prefetch(qs + g * kWord);
-      if (B == 0) prefetch(qh + g * kWord);
     }
+    prefetch<kBytes, 8>(super, B);
     add_sub_block<M>(w, ScaleMin<M>::to_float(s.scale[B]), B, s, act, k, at, block, mins);
   }
 
@@ -217,8 +217,6 @@ struct Q5_K {
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
     ScaleMin<M> s;
     unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
-    NEXTN_UNROLL
-    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
     __m512 block[M] = {}, mins[M] = {};
     sub_block<M, 0>(super, s, act, k, at, block, mins);
     sub_block<M, 1>(super, s, act, k, at, block, mins);
@@ -246,9 +244,8 @@ struct Q6_K {
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
       w.v[g] = join(shift<P / 2 * -4>(word_at(ql + g * kWord)), shift<4 - 2 * P>(word_at(qh + g * kWord)), 0x3f);
-      if (P < 2) prefetch(ql + g * kWord);
-      if (P == 2) prefetch(qh + g * kWord);
     }
+    prefetch<kBytes, 8>(super, b);
     const __m128i* scales = reinterpret_cast<const __m128i*>(super + 2 * kTileRows) + 2 * b;
     const __m512 scale0 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales)));
     const __m512 scale1 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales + 1)));
@@ -272,8 +269,6 @@ struct Q6_K {
       const __m512i sum = _mm512_loadu_si512(act.sum + (m * k + at) / 16);
       _mm512_store_si512(bias[m], _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, 5)));
     }
-    NEXTN_UNROLL
-    for (int i = 0; i < 4; i++) prefetch(super + i * kWord);
     __m512 block[M] = {};
     for (int half = 0; half < 2; half++) {
       sub_block<M, 0>(super, half, bias, act, k, at, block);
@@ -338,7 +333,7 @@ NEXTN_INLINE void add_inputs(const uint8_t* w, const float* x, int64_t k, int64_
   }
   int64_t i = 0;
   for (; i + 4 <= n; i += 4, w += 4 * Format::kBytes) {
-    for (int line = 0; line < 4 * Format::kBytes; line += 64) prefetch(w + line);
+    prefetch<4 * Format::kBytes, 1>(w, 0);
     NEXTN_UNROLL
     for (int j = 0; j < 4; j++) {
       const __m512 weight = Format::load(w + j * Format::kBytes);
