@@ -3,7 +3,7 @@
 
 usage: check_symbols.py [--selftest] PATH...
 
-PATH is an object file, or a folder in which every *.o below a folder with avx2 or avx512 in its name is taken: a build folder
+PATH is an object file, or a folder: every *.o below a folder with avx2 or avx512 in its name is taken, so a build folder
 will do. Use debug objects (-O0): with optimisation, what would leak is mostly inlined and not seen. In them there must be
 
   no weak symbol (nm: W, V, u)     an inline function or a template that other files have too: the linker keeps one copy,
