@@ -33,9 +33,9 @@ uint32_t read_version(Cursor& in) {
   return version;
 }
 
-// `left`: the bytes that all the records share.
+// `left`: the bytes that all the records share. A negative count is a huge one.
 void check_count(const Cursor& in, const char* what, int64_t count, uint64_t min_bytes, uint64_t left) {
-  if (count < 0 || static_cast<uint64_t>(count) > left / min_bytes) {
+  if (static_cast<uint64_t>(count) > left / min_bytes) {
     fail(ErrorCode::kFile, "{}: {}: expected 0 to {} ({} bytes are left, {} the least for one), found {}", in.path(),
          what, left / min_bytes, left, min_bytes, count);
   }
