@@ -1,4 +1,6 @@
 // Typed access to a file's metadata.
+#include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 #include "gguf/test_bytes.h"
 #include "gguf/writer.h"
 

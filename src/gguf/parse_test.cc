@@ -1,7 +1,10 @@
 // Every check of the reader, each by the bytes that break it and the message it gives.
 #include "gguf/parse.h"
 
+#include <array>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "gguf/file.h"
 #include "gguf/test_bytes.h"
@@ -26,7 +29,7 @@ Raw one_key(std::string_view key, ValueType type) {
   return Raw().head(0, 1).key(key, type);
 }
 
-// A file of one tensor of 3 floats, its data section at byte 64.
+// A file of one tensor, up to the padding before its data.
 Raw one_tensor(const std::string& name, const std::vector<int64_t>& shape, uint32_t type, uint64_t offset = 0) {
   return Raw().head(1, 0).tensor(name, shape, type, offset);
 }

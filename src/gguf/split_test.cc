@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <filesystem>
+
 #include "gguf/file.h"
 #include "gguf/test_bytes.h"
 #include "gguf/writer.h"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "gguf/file.h"
 #include "gguf/test_bytes.h"
 
