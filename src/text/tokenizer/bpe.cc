@@ -25,7 +25,7 @@ size_t first_slot(uint64_t pair, int shift) {
 Bpe::Bpe(std::span<const std::string_view> token_bytes, std::span<const std::string> merges, bool whole_pieces)
     : n_tokens_(static_cast<int32_t>(token_bytes.size())) {
   std::unordered_map<std::string_view, int32_t> token_of;
-  token_of.reserve(token_bytes.size());
+  token_of.reserve(2 * token_bytes.size());
   for (int32_t id = 0; id < n_tokens_; id++) {
     if (!token_bytes[id].empty()) token_of[token_bytes[id]] = id;
   }

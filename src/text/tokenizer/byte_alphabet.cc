@@ -2,8 +2,6 @@
 
 #include <array>
 
-#include "text/tokenizer/unicode.h"
-
 namespace nextn {
 
 namespace {
@@ -34,9 +32,16 @@ char32_t byte_letter(uint8_t byte) noexcept {
   return kLetterOfByte[byte];
 }
 
+// Every letter is one or two bytes of UTF-8. This runs for each token and merge while a vocabulary loads.
 std::optional<std::string> bytes_of_letters(std::string_view text) {
   std::string bytes;
-  for (const char32_t c : from_utf8(text)) {
+  for (size_t i = 0; i < text.size(); i++) {
+    char32_t c = static_cast<uint8_t>(text[i]);
+    if (c >= 0x80) {
+      const bool is_pair = c >= 0xc2 && c <= 0xdf && i + 1 < text.size() && (text[i + 1] & 0xc0) == 0x80;
+      if (!is_pair) return std::nullopt;
+      c = (c & 0x1f) << 6 | (text[++i] & 0x3f);
+    }
     if (c >= kLetters || kByteOfLetter[c] < 0) return std::nullopt;
     bytes.push_back(static_cast<char>(kByteOfLetter[c]));
   }

@@ -92,6 +92,7 @@ TEST(Nfc, ComposesReordersAndObeysTheExclusions) {
   EXPECT_EQ(to_nfc(U"q\u0307\u0323"), U"q\u0323\u0307");
   EXPECT_EQ(to_nfc(U"\u212b\u2126"), U"\u00c5\u03a9");
   EXPECT_EQ(to_nfc(U"\u0958"), U"\u0915\u093c");
+  EXPECT_EQ(to_nfc(U"\u2add\u0338"), U"\u2add\u0338");
   EXPECT_EQ(to_nfc(U"abc"), U"abc");
 }
 
