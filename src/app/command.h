@@ -1,0 +1,41 @@
+// What the subcommands of the program share: their entry points, the flags that describe a model, and exit statuses.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace nextn {
+
+// Exit statuses: 0 done, also after Ctrl-C; 1 failed; 2 bad usage.
+int run_main(int argc, char** argv);
+int selftest_main(int argc, char** argv);
+int inspect_main(int argc, char** argv);
+
+// Flags that say which model to load, how, and how to draft.
+struct ModelFlags {
+  std::string model;  // empty: the demo model
+  int threads = 0;
+  int64_t n_ctx = 0;
+  int batch = 2048, ubatch = 512;
+  std::string k_type = "f16", v_type = "f16", head_k_type, head_v_type;
+  std::string spec_type = "auto", spec_adaptive = "off";
+  int draft_max = 3, draft_min = 0;
+  float draft_p_min = 0;
+
+  void add_to(CLI::App& app);
+  EngineOptions engine_options() const;  // throws Error{kUsage}
+};
+
+// Parses argv (argv[0] is the subcommand), after spelling llama.cpp's one-dash long flags (-ctk) with two. Gives true
+// to go on; on help and on errors it has printed and *status is set.
+bool parse_flags(CLI::App& app, int argc, char** argv, int* status);
+
+// The model that -m names, or the one that is built in.
+void set_model(EngineOptions& options, const std::string& path);
+
+// A progress bar on stderr while a large file loads, if stderr is a terminal.
+LoadProgress progress_bar();
+
+}  // namespace nextn

@@ -1,0 +1,121 @@
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "app/command.h"
+#include "app/demo_model.h"
+#include "base/error.h"
+
+namespace nextn {
+
+namespace {
+
+// llama.cpp spells these with one dash, which CLI11 would read as a run of one-letter flags.
+constexpr std::pair<const char*, const char*> kOneDash[] = {
+    {"-ub", "--ubatch-size"},         {"-ctk", "--cache-type-k"},       {"-ctv", "--cache-type-v"},
+    {"-ctkd", "--spec-draft-type-k"}, {"-ctvd", "--spec-draft-type-v"},
+};
+
+KvType kv_type(const std::string& flag, const std::string& name) {
+  for (const KvType type : {KvType::kF16, KvType::kF32, KvType::kQ8_0}) {
+    if (name == kv_type_name(type)) return type;
+  }
+  fail(ErrorCode::kUsage, "{}: expected f16, f32 or q8_0, found '{}'", flag, name);
+}
+
+SpecType spec_type(const std::string& name) {
+  if (name == "auto") return SpecType::kAuto;
+  if (name == "none") return SpecType::kNone;
+  if (name == "mtp" || name == "draft-mtp") return SpecType::kMtp;
+  fail(ErrorCode::kUsage, "--spec-type: expected auto, none or mtp, found '{}'", name);
+}
+
+template <class T>
+T in_range(const char* flag, T value, T low, T high) {
+  if (!(value >= low && value <= high))
+    fail(ErrorCode::kUsage, "{}: expected {} to {}, found {}", flag, low, high, value);
+  return value;
+}
+
+}  // namespace
+
+void ModelFlags::add_to(CLI::App& app) {
+  app.add_option("-m,--model", model, "GGUF file (default: the built-in demo model)");
+  app.add_option("-t,--threads", threads, "threads (default: one for each CPU)");
+  app.add_option("-c,--ctx-size", n_ctx, "context in tokens (default: the model's, at most 8192)");
+  app.add_option("-b,--batch-size", batch, "prompt tokens of one batch at most");
+  app.add_option("--ubatch-size", ubatch, "-ub: rows of one step at most");
+  app.add_option("--cache-type-k", k_type, "-ctk: f16, f32 or q8_0");
+  app.add_option("--cache-type-v", v_type, "-ctv: f16, f32 or q8_0");
+  app.add_option("--spec-draft-type-k", head_k_type, "-ctkd: the head's cache (default: as -ctk)");
+  app.add_option("--spec-draft-type-v", head_v_type, "-ctvd: the head's cache (default: as -ctv)");
+  app.add_option("--spec-type", spec_type, "where drafts come from: auto, none or mtp");
+  app.add_option("--spec-draft-n-max,--draft-max,--draft", draft_max, "drafts of a cycle at most");
+  app.add_option("--spec-draft-n-min,--draft-min", draft_min, "a shorter draft is not verified");
+  app.add_option("--spec-draft-p-min,--draft-p-min", draft_p_min, "stop drafting below this probability");
+  app.add_option("--spec-adaptive", spec_adaptive, "off: always draft as many as allowed");
+}
+
+EngineOptions ModelFlags::engine_options() const {
+  EngineOptions o;
+  set_model(o, model);
+  o.n_threads = in_range("-t", threads, 0, 1024);
+  o.n_ctx = in_range<int64_t>("-c", n_ctx, 0, 1 << 30);
+  o.row_limit = std::min(in_range("-b", batch, 1, 1 << 16), in_range("-ub", ubatch, 1, 1 << 16));
+  o.k_type = kv_type("-ctk", k_type);
+  o.v_type = kv_type("-ctv", v_type);
+  o.head_k_type = head_k_type.empty() ? o.k_type : kv_type("-ctkd", head_k_type);
+  o.head_v_type = head_v_type.empty() ? o.v_type : kv_type("-ctvd", head_v_type);
+  o.spec = nextn::spec_type(spec_type);
+  o.max_draft = o.spec == SpecType::kNone ? 0 : in_range("--spec-draft-n-max", draft_max, 0, kMaxDraftLimit);
+  in_range("--spec-draft-n-min", draft_min, 0, kMaxDraftLimit);
+  in_range("--spec-draft-p-min", draft_p_min, 0.0f, 1.0f);
+  if (spec_adaptive != "off") fail(ErrorCode::kUsage, "--spec-adaptive: expected off, found '{}'", spec_adaptive);
+  o.isa = std::getenv("NEXTN_ISA");
+  o.progress = progress_bar();
+  return o;
+}
+
+bool parse_flags(CLI::App& app, int argc, char** argv, int* status) {
+  std::vector<std::string> args;
+  for (int i = argc - 1; i > 0; i--) {  // CLI11 takes them last to first
+    std::string arg = argv[i];
+    for (const auto& [one, two] : kOneDash) {
+      if (arg == one) arg = two;
+    }
+    args.push_back(arg);
+  }
+  try {
+    app.parse(args);
+    return true;
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    *status = 0;
+  } catch (const CLI::ParseError& e) {
+    fmt::print(stderr, "nextn {}: {}\n", argv[0], e.what());
+    *status = 2;
+  }
+  return false;
+}
+
+void set_model(EngineOptions& options, const std::string& path) {
+  options.model_path = path.empty() ? "demo model" : path;
+  if (path.empty()) options.model_bytes = demo_model();
+}
+
+LoadProgress progress_bar() {
+  if (isatty(STDERR_FILENO) == 0) return {};
+  return [shown = -1](uint64_t done, uint64_t total) mutable {
+    constexpr uint64_t kWorthABar = 256u << 20;
+    constexpr int kWidth = 40;
+    const int now = static_cast<int>(done * kWidth / std::max<uint64_t>(total, 1));
+    if (total < kWorthABar || now == shown) return;
+    shown = now;
+    fmt::print(stderr, "\rloading [{:<{}}] {:.1f} of {:.1f} GiB", std::string(static_cast<size_t>(now), '='), kWidth,
+               static_cast<double>(done) / (1 << 30), static_cast<double>(total) / (1 << 30));
+    if (done == total) fmt::print(stderr, "\r\033[K");
+    std::fflush(stderr);
+  };
+}
+
+}  // namespace nextn

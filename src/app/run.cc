@@ -1,0 +1,307 @@
+// nextn run: a prompt in, its continuation on stdout as it is written, statistics on stderr; or, with --json, one
+// object.
+#include <sys/resource.h>
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <random>
+
+#include "app/command.h"
+#include "base/error.h"
+#include "engine/logits_dump.h"
+#include "engine/session.h"
+
+namespace nextn {
+
+namespace {
+
+std::atomic<bool> interrupted{false};
+
+// The first Ctrl-C ends the text at the next cycle; the second one ends the program.
+void on_interrupt(int) {
+  interrupted.store(true);
+  std::signal(SIGINT, SIG_DFL);
+}
+
+struct RunFlags {
+  ModelFlags model;
+  std::string prompt, prompt_file, tokens, logits;
+  std::vector<std::string> stops, logit_bias;
+  int64_t n_predict = -1;
+  int64_t seed = -1;
+  bool json = false, ignore_eos = false, no_warmup = false;
+  SamplerParams sampling;
+};
+
+std::string read_file(const std::string& path) {
+  std::FILE* const file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
+  if (file == nullptr) fail(ErrorCode::kSystem, "{}: cannot open: {}", path, std::strerror(errno));
+  std::string text;
+  char buffer[1 << 16];
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, file)) text.append(buffer, n);
+  const bool failed = std::ferror(file) != 0;
+  const int error = errno;
+  if (file != stdin) std::fclose(file);
+  if (failed) fail(ErrorCode::kSystem, "{}: cannot read: {}", path, std::strerror(error));
+  return text;
+}
+
+template <class T>
+T parse_number(const char* flag, std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    fail(ErrorCode::kUsage, "{}: expected a number, found '{}'", flag, text);
+  }
+  return value;
+}
+
+std::vector<int32_t> parse_tokens(std::string_view list) {
+  std::vector<int32_t> ids;
+  for (size_t at = 0; at <= list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    ids.push_back(parse_number<int32_t>("--tokens", list.substr(at, comma - at)));
+    at = comma + 1;
+  }
+  return ids;
+}
+
+// "15043+1.5", "15043-inf" or "15043=false", as llama.cpp's users write it.
+std::pair<int32_t, float> parse_bias(const std::string& text) {
+  const size_t sign = text.find_first_of("+-=", 1);
+  if (sign == std::string::npos) fail(ErrorCode::kUsage, "--logit-bias: expected ID+BIAS or ID-BIAS, found '{}'", text);
+  const int32_t id = parse_number<int32_t>("--logit-bias", text.substr(0, sign));
+  const std::string value = text.substr(sign + 1);
+  if (text[sign] == '=') {
+    if (value == "false") return {id, -std::numeric_limits<float>::infinity()};
+    return {id, parse_number<float>("--logit-bias", value)};
+  }
+  const float bias = parse_number<float>("--logit-bias", value);
+  return {id, text[sign] == '-' ? -bias : bias};
+}
+
+std::vector<int32_t> prompt_tokens(const RunFlags& flags, const Engine& engine) {
+  if (!flags.tokens.empty()) return parse_tokens(flags.tokens);
+  std::string text = flags.prompt;
+  if (!flags.prompt_file.empty()) {
+    text = read_file(flags.prompt_file);
+    if (text.ends_with('\n')) text.pop_back();
+  }
+  return engine.tokenizer().encode(text, true, true);
+}
+
+void write_stdout(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    fail(ErrorCode::kSystem, "stdout: cannot write: {}", std::strerror(errno));
+  }
+}
+
+uint64_t peak_resident_bytes() {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::vector<MemoryPart> memory_parts(const Engine& engine, const Session& session) {
+  std::vector<MemoryPart> parts = engine.memory();
+  for (const MemoryPart& part : session.memory()) parts.push_back(part);
+  return parts;
+}
+
+double per_second(int64_t n, double ms) {
+  return ms > 0 && n > 0 ? static_cast<double>(n) * 1000 / ms : 0;
+}
+
+int64_t total(const std::vector<int64_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
+}
+
+const char* head_text(const Engine& engine) {
+  switch (engine.head_verdict().kind) {
+    case HeadVerdict::Kind::kUsable:
+      return "usable";
+    case HeadVerdict::Kind::kAbsent:
+      return "absent";
+    case HeadVerdict::Kind::kIncomplete:
+      return "incomplete";
+  }
+  return "";
+}
+
+nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generation& g, uint64_t seed) {
+  const GenerateStats& s = g.stats;
+  nlohmann::ordered_json memory;
+  uint64_t sum = 0;
+  for (const MemoryPart& part : memory_parts(engine, session)) {
+    memory[part.name] = part.bytes;
+    sum += part.bytes;
+  }
+  memory["total"] = sum;
+  memory["peak_resident"] = peak_resident_bytes();
+  const int64_t n = static_cast<int64_t>(g.tokens.size());
+  const ModelInfo& info = engine.model().info();
+  return {{"text", g.text},
+          {"tokens", g.tokens},
+          {"seed", seed},
+          {"end_reason", end_reason_name(g.end_reason)},
+          {"logits_digest", fmt::format("{:016x}", g.logits_digest)},
+          {"state_digest", fmt::format("{:016x}", session.state_digest())},
+          {"timings",
+           {{"load_ms", engine.load_ms()},
+            {"calibrate_ms", 0.0},
+            {"prompt_n", s.prompt_n},
+            {"prompt_ms", s.prompt_ms},
+            {"prompt_per_second", per_second(s.prompt_n, s.prompt_ms)},
+            {"predicted_n", n},
+            {"predicted_ms", s.predicted_ms},
+            {"predicted_per_second", per_second(n - 1, s.predicted_ms)},
+            {"draft_n", total(s.drafted)},
+            {"draft_n_accepted", total(s.accepted)},
+            {"drafted_per_position", s.drafted},
+            {"accepted_per_position", s.accepted},
+            {"cycles", s.cycles},
+            {"draft_ms", s.draft_ms},
+            {"verify_ms", s.verify_ms}}},
+          {"model",
+           {{"path", engine.file().path()},
+            {"name", engine.file().string_or("general.name", "")},
+            {"architecture", info.architecture},
+            {"n_vocab", info.n_vocab},
+            {"n_embd", info.n_embd},
+            {"n_layers", info.n_layers},
+            {"n_ctx", engine.options().n_ctx},
+            {"tied", info.tied},
+            {"head", head_text(engine)},
+            {"head_loaded", info.has_head},
+            {"isa", engine.ctx().kernels.isa},
+            {"threads", engine.options().n_threads}}},
+          {"memory", memory}};
+}
+
+void print_statistics(Engine& engine, Session& session, const Generation& g, uint64_t seed) {
+  const GenerateStats& s = g.stats;
+  const int64_t n = static_cast<int64_t>(g.tokens.size()), drafted = total(s.drafted), accepted = total(s.accepted);
+  fmt::print(stderr, "\n\nmodel    {} ({}), MTP head {}{}, context {}\n", engine.file().path(),
+             engine.model().info().architecture, head_text(engine),
+             engine.model().info().has_head ? "" : ", not loaded", engine.options().n_ctx);
+  fmt::print(stderr, "         {} kernels, {} threads, loaded in {:.0f} ms; seed {}; ended by {}\n",
+             engine.ctx().kernels.isa, engine.options().n_threads, engine.load_ms(), seed,
+             end_reason_name(g.end_reason));
+  fmt::print(stderr, "prefill  {} tokens, {:.1f} ms, {:.1f} tok/s\n", s.prompt_n, s.prompt_ms,
+             per_second(s.prompt_n, s.prompt_ms));
+  fmt::print(stderr, "decode   {} tokens, {:.1f} ms, {:.1f} tok/s; {} cycles, draft {:.1f} ms, verify {:.1f} ms\n", n,
+             s.predicted_ms, per_second(n - 1, s.predicted_ms), s.cycles, s.draft_ms, s.verify_ms);
+  if (drafted > 0) {
+    fmt::print(stderr, "drafts   {} of {} accepted, by position", accepted, drafted);
+    for (size_t i = 0; i < s.drafted.size() && s.drafted[i] > 0; i++)
+      fmt::print(stderr, " {}/{}", s.accepted[i], s.drafted[i]);
+    fmt::print(stderr, "; acceptance length {:.2f}\n",
+               static_cast<double>(n - 1) / static_cast<double>(std::max<int64_t>(s.cycles, 1)));
+  }
+  fmt::print(stderr, "memory  ");
+  for (const MemoryPart& part : memory_parts(engine, session)) {
+    fmt::print(stderr, " {} {:.1f} MiB", part.name, static_cast<double>(part.bytes) / (1 << 20));
+  }
+  fmt::print(stderr, "; peak resident {:.1f} MiB\n", static_cast<double>(peak_resident_bytes()) / (1 << 20));
+}
+
+// The flags' own values where they were given, else the file's, else the defaults.
+SamplerParams sampling_for(const RunFlags& flags, const CLI::App& app, const gguf::File& file) {
+  SamplerParams p = flags.sampling;
+  const SamplerParams defaults = sampling_defaults(file);
+  if (app.count("--temp") == 0) p.temp = defaults.temp;
+  if (app.count("--top-k") == 0) p.top_k = defaults.top_k;
+  if (app.count("--top-p") == 0) p.top_p = defaults.top_p;
+  if (app.count("--min-p") == 0) p.min_p = defaults.min_p;
+  if (app.count("--repeat-penalty") == 0) p.repeat_penalty = defaults.repeat_penalty;
+  if (app.count("--repeat-last-n") == 0) p.penalty_last_n = defaults.penalty_last_n;
+  for (const std::string& bias : flags.logit_bias) p.logit_bias.push_back(parse_bias(bias));
+  p.seed = flags.seed >= 0 ? static_cast<uint64_t>(flags.seed) : std::random_device{}();
+  return p;
+}
+
+void add_flags(CLI::App& app, RunFlags& flags) {
+  flags.model.add_to(app);
+  app.add_option("-p,--prompt", flags.prompt, "the text to continue");
+  app.add_option("-f,--file", flags.prompt_file, "a file that has it (- for stdin); one newline at its end is dropped");
+  app.add_option("--tokens", flags.tokens, "the prompt as token ids: 1,2,3");
+  app.add_option("-n,--predict,--n-predict", flags.n_predict, "tokens to write at most (default: until the text ends)");
+  app.add_option("-r,--stop,--reverse-prompt", flags.stops, "end before this text; may be given several times");
+  app.add_option("-s,--seed", flags.seed, "seed of the sampler (default: drawn, and reported)");
+  app.add_option("--temp", flags.sampling.temp, "temperature; 0: always the likeliest token");
+  app.add_option("--top-k", flags.sampling.top_k, "only the k likeliest; 0: off");
+  app.add_option("--top-p", flags.sampling.top_p, "only the likeliest that together have this probability; 1: off");
+  app.add_option("--min-p", flags.sampling.min_p, "only tokens at least this likely relative to the likeliest; 0: off");
+  app.add_option("--repeat-penalty", flags.sampling.repeat_penalty, "1: off");
+  app.add_option("--repeat-last-n", flags.sampling.penalty_last_n, "tokens the penalties look back on");
+  app.add_option("--frequency-penalty", flags.sampling.frequency_penalty, "0: off");
+  app.add_option("--presence-penalty", flags.sampling.presence_penalty, "0: off");
+  app.add_option("-l,--logit-bias", flags.logit_bias, "ID+BIAS or ID-BIAS; ID-inf bans a token");
+  app.add_flag("--ignore-eos", flags.ignore_eos, "go on after an end token");
+  app.add_flag("--json", flags.json, "print one JSON object instead of text");
+  app.add_option("--logits", flags.logits, "PREFIX: write the prompt's logits and hidden states as PREFIX.*.npy");
+  app.add_flag("--no-warmup", flags.no_warmup, "accepted; there is no warm-up");
+}
+
+void check_flags(const CLI::App& app, const RunFlags& flags) {
+  const size_t prompts = app.count("--prompt") + app.count("--file") + app.count("--tokens");
+  if (prompts != 1) fail(ErrorCode::kUsage, "expected one of -p, -f and --tokens, found {}", prompts);
+  for (const std::string& stop : flags.stops) {
+    if (stop.empty()) fail(ErrorCode::kUsage, "--stop: expected some text, found none");
+  }
+  if (flags.n_predict < -1) fail(ErrorCode::kUsage, "-n: expected -1 or more, found {}", flags.n_predict);
+  if (flags.seed < -1) fail(ErrorCode::kUsage, "--seed: expected -1 or more, found {}", flags.seed);
+}
+
+}  // namespace
+
+int run_main(int argc, char** argv) {
+  CLI::App app("Continues a text.", "nextn run");
+  RunFlags flags;
+  add_flags(app, flags);
+  int status = 0;
+  if (!parse_flags(app, argc, argv, &status)) return status;
+  check_flags(app, flags);
+
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is a failed write, which names stdout
+  Engine engine(flags.model.engine_options());
+  const HeadVerdict& verdict = engine.head_verdict();
+  if (verdict.kind == HeadVerdict::Kind::kIncomplete) {
+    fmt::print(stderr, "nextn run: no drafts, the MTP head is incomplete: {}\n", verdict.reason);
+  }
+  const std::vector<int32_t> prompt = prompt_tokens(flags, engine);
+  if (!flags.logits.empty()) dump_logits(engine, prompt, flags.logits);
+
+  GenerateParams params;
+  params.sampling = sampling_for(flags, app, engine.file());
+  check_sampler_params(params.sampling, static_cast<int32_t>(engine.model().info().n_vocab), ErrorCode::kUsage);
+  params.n_predict = flags.n_predict;
+  params.stops = flags.stops;
+  params.ignore_eos = flags.ignore_eos;
+  params.draft_max = engine.options().max_draft;
+  params.draft_min = flags.model.draft_min;
+  params.draft_p_min = flags.model.draft_p_min;
+  params.digest = flags.json;
+  params.stop = &interrupted;
+  if (!flags.json) params.on_text = write_stdout;
+  std::signal(SIGINT, on_interrupt);
+
+  Session session(engine);
+  const Generation g = session.generate(prompt, params);
+  if (flags.json) {
+    write_stdout(to_json(engine, session, g, params.sampling.seed)
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+                 "\n");
+  } else {
+    print_statistics(engine, session, g, params.sampling.seed);
+  }
+  return 0;
+}
+
+}  // namespace nextn
