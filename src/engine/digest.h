@@ -19,4 +19,8 @@ class Digest {
   std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
 };
 
+inline uint64_t digest_of(const void* bytes, size_t n) noexcept {
+  return XXH3_64bits(bytes, n);
+}
+
 }  // namespace nextn

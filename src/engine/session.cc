@@ -26,9 +26,11 @@ int backlog_limit(const Engine& engine) {
   return 2 * (engine.options().max_draft + 1) + 8;
 }
 
-void add_kv(Digest& digest, const KvView& kv, int64_t length) {
-  digest.add(kv.k, static_cast<size_t>(length * kv.k_stride));
-  digest.add(kv.v, static_cast<size_t>(length * kv.v_stride));
+// Keys, then values of the first `length` positions.
+template <class Part>
+void for_kv_parts(const KvView& kv, int64_t length, const Part& part) {
+  part(kv.k, static_cast<size_t>(length * kv.k_stride));
+  part(kv.v, static_cast<size_t>(length * kv.v_stride));
 }
 
 }  // namespace
@@ -136,7 +138,7 @@ class Session::Run {
     for (const int32_t id : prompt) sampler_.accept(id);
     const size_t limit = static_cast<size_t>(engine_.options().row_limit);
     TensorView hidden;
-    for (size_t at = 0; at < prompt.size(); at += limit) {
+    for (size_t at = static_cast<size_t>(s_.state_.length()); at < prompt.size(); at += limit) {
       if (interrupted()) return end(EndReason::kInterrupt);
       hidden = s_.prefill(prompt.subspan(at, std::min(limit, prompt.size() - at)));
     }
@@ -201,10 +203,16 @@ class Session::Run {
     sampler_.accept(sample.token);
     if (engine_.tokenizer().is_eog(sample.token) && !params_.ignore_eos) return end(EndReason::kEos);
     out_.tokens.push_back(sample.token);
-    if (params_.digest) digest_.add(logits, static_cast<size_t>(engine_.model().info().n_vocab) * sizeof(float));
+    if (params_.digest) add_digest(logits);
     emit(matcher_.push(decoder_.push(sample.token)));
     if (matcher_.found()) return end(EndReason::kStop);
     if (static_cast<int64_t>(out_.tokens.size()) == params_.n_predict) end(EndReason::kLength);
+  }
+
+  void add_digest(const float* logits) {
+    const size_t n = static_cast<size_t>(engine_.model().info().n_vocab) * sizeof(float);
+    digest_.add(logits, n);
+    out_.row_digests.push_back(digest_of(logits, n));
   }
 
   void emit(const std::string& text) {
@@ -245,7 +253,7 @@ Generation Session::generate(std::span<const int32_t> prompt, const GeneratePara
       fail(ErrorCode::kRequest, "prompt: token {}: expected an id from 0 to {}, found {}", i, n_vocab - 1, prompt[i]);
     }
   }
-  clear();
+  resume_or_clear(prompt);
   return Run(*this, params)(prompt);
 }
 
@@ -262,26 +270,38 @@ void Session::make_canonical() noexcept {
   }
 }
 
+// Everything a canonical state consists of, as pieces of memory in a fixed order: digests, snapshots and restoring go
+// over the same pieces.
+template <class Part>
+void Session::for_trunk_parts(const Part& part) noexcept {
+  const StateShape& shape = state_.shape();
+  const int64_t length = state_.length();
+  const auto floats = [&](float* p, int64_t n) { part(p, static_cast<size_t>(n) * sizeof(float)); };
+  floats(state_.pending_hidden(), shape.n_embd);
+  for (int il = 0; il < static_cast<int>(shape.layers.size()); il++) {
+    if (shape.layers[static_cast<size_t>(il)] == LayerKind::kAttention) {
+      for_kv_parts(state_.kv(il), length, part);
+      continue;
+    }
+    floats(state_.delta(il).state, shape.n_value_heads * shape.value_dim * shape.key_dim);
+    const ConvView conv = state_.conv(il);
+    for (int64_t p = std::max<int64_t>(0, length - (shape.conv_taps - 1)); p < length; p++) {
+      floats(conv.columns + p % conv.n_slots * shape.conv_channels, shape.conv_channels);
+    }
+  }
+}
+
+template <class Part>
+void Session::for_head_parts(const Part& part) noexcept {
+  if (head_) for_kv_parts(head_->kv(), state_.length(), part);
+}
+
 uint64_t Session::state_digest() noexcept {
   make_canonical();
   Digest digest;
-  const StateShape& shape = state_.shape();
   const int64_t length = state_.length();
   digest.add(&length, sizeof length);
-  digest.add(state_.pending_hidden(), static_cast<size_t>(shape.n_embd) * sizeof(float));
-  for (int il = 0; il < static_cast<int>(shape.layers.size()); il++) {
-    if (shape.layers[static_cast<size_t>(il)] == LayerKind::kAttention) {
-      add_kv(digest, state_.kv(il), length);
-      continue;
-    }
-    digest.add(state_.delta(il).state,
-               static_cast<size_t>(shape.n_value_heads * shape.value_dim * shape.key_dim) * sizeof(float));
-    const ConvView conv = state_.conv(il);
-    for (int64_t p = std::max<int64_t>(0, length - (shape.conv_taps - 1)); p < length; p++) {
-      digest.add(conv.columns + p % conv.n_slots * shape.conv_channels,
-                 static_cast<size_t>(shape.conv_channels) * sizeof(float));
-    }
-  }
+  for_trunk_parts([&](const void* bytes, size_t n) { digest.add(bytes, n); });
   return digest.value();
 }
 
@@ -289,8 +309,59 @@ uint64_t Session::head_digest() noexcept {
   if (!head_) return 0;
   make_canonical();
   Digest digest;
-  add_kv(digest, head_->kv(), std::min(head_->length(), state_.length()));
+  for_head_parts([&](const void* bytes, size_t n) { digest.add(bytes, n); });
   return digest.value();
+}
+
+Snapshot Session::snapshot() {
+  make_canonical();
+  Snapshot out;
+  out.tokens.assign(tokens_.begin(), tokens_.begin() + state_.length());
+  const auto append_to = [](std::vector<uint8_t>& to) {
+    return [&to](const void* bytes, size_t n) {
+      to.insert(to.end(), static_cast<const uint8_t*>(bytes), static_cast<const uint8_t*>(bytes) + n);
+    };
+  };
+  for_trunk_parts(append_to(out.trunk));
+  for_head_parts(append_to(out.head));
+  return out;
+}
+
+void Session::restore(const Snapshot& snapshot) {
+  clear();
+  const int64_t length = static_cast<int64_t>(snapshot.tokens.size());
+  if (length > state_.shape().n_ctx) {
+    fail(ErrorCode::kRequest, "snapshot: expected at most {} tokens (-c), found {}", state_.shape().n_ctx, length);
+  }
+  state_.restore(length);
+  size_t trunk = 0, head = 0;
+  for_trunk_parts([&](const void*, size_t n) { trunk += n; });
+  for_head_parts([&](const void*, size_t n) { head += n; });
+  if (trunk != snapshot.trunk.size() || head != snapshot.head.size()) {
+    state_.clear();
+    fail(ErrorCode::kRequest, "snapshot: expected {} + {} bytes, found {} + {}", trunk, head, snapshot.trunk.size(),
+         snapshot.head.size());
+  }
+  const uint8_t* from = snapshot.trunk.data();
+  const auto take = [&](void* bytes, size_t n) {
+    std::memcpy(bytes, from, n);
+    from += n;
+  };
+  for_trunk_parts(take);
+  from = snapshot.head.data();
+  for_head_parts(take);
+  if (head_) head_->restore(length, state_.pending_hidden());
+  tokens_ = snapshot.tokens;
+}
+
+// Leaves the canonical state of a proper beginning of the prompt.
+void Session::resume_or_clear(std::span<const int32_t> prompt) noexcept {
+  const size_t length = static_cast<size_t>(state_.length());
+  if (length >= prompt.size() || !std::equal(tokens_.begin(), tokens_.begin() + state_.length(), prompt.begin())) {
+    return clear();
+  }
+  make_canonical();
+  tokens_.resize(length);
 }
 
 }  // namespace nextn

@@ -44,8 +44,15 @@ struct Generation {
   std::vector<int32_t> tokens;  // the end token left out
   std::string text;             // up to a stop string
   EndReason end_reason = EndReason::kLength;
-  uint64_t logits_digest = 0;  // XXH3 of the logits rows that the tokens were chosen from, in order
+  uint64_t logits_digest = 0;         // XXH3 of the logits rows that the tokens were chosen from, in order
+  std::vector<uint64_t> row_digests;  // of each of these rows
   GenerateStats stats;
+};
+
+// The canonical state of a sequence and the text it stands for, in memory.
+struct Snapshot {
+  std::vector<int32_t> tokens;
+  std::vector<uint8_t> trunk, head;
 };
 
 class Session {
@@ -53,9 +60,10 @@ class Session {
   // Takes the memory of one sequence. The engine outlives it. Throws Error{kSystem}.
   explicit Session(Engine& engine);
 
-  // Runs `prompt` through an empty sequence and generates. May be called again: every call starts afresh. Throws
-  // Error{kRequest} for a prompt that is empty, too long or has an id outside the vocabulary, for parameters out of
-  // range, and when the logits hold a NaN.
+  // Runs `prompt` and generates what follows. Where the sequence already stands for the beginning of the prompt (after
+  // restore(), or when the prompt continues the text) only the rest is run; else it starts afresh. The result is the
+  // same. Throws Error{kRequest} for a prompt that is empty, too long or has an id outside the vocabulary, for
+  // parameters out of range, and when the logits hold a NaN.
   Generation generate(std::span<const int32_t> prompt, const GenerateParams& params);
 
   // Digest of the canonical state (D3): pending rows applied, the head caught up, keys and values up to the length. The
@@ -63,6 +71,11 @@ class Session {
   uint64_t state_digest() noexcept;
   // The same of the head's keys and values; 0 without a head.
   uint64_t head_digest() noexcept;
+
+  // Takes or puts back the canonical state. Throws Error{kRequest} for a snapshot of another model or other cache
+  // types.
+  Snapshot snapshot();
+  void restore(const Snapshot& snapshot);
 
   std::vector<MemoryPart> memory() const;
 
@@ -78,6 +91,11 @@ class Session {
 
   void accept_rows(const TensorView& hidden, int n) noexcept;
   void make_canonical() noexcept;
+  void resume_or_clear(std::span<const int32_t> prompt) noexcept;
+  template <class Part>
+  void for_trunk_parts(const Part& part) noexcept;
+  template <class Part>
+  void for_head_parts(const Part& part) noexcept;
 
   Engine& engine_;
   SequenceState state_;

@@ -51,4 +51,11 @@ void HeadState::clear() noexcept {
   std::memset(hidden_.data(), 0, static_cast<size_t>(n_embd_) * sizeof(float));
 }
 
+void HeadState::restore(int64_t length, const float* hidden) noexcept {
+  NEXTN_CHECK(length >= 0 && length <= n_ctx_);
+  length_ = length;
+  backlog_ = 0;
+  push_hidden(hidden);
+}
+
 }  // namespace nextn

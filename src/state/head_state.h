@@ -31,6 +31,8 @@ class HeadState {
   void consume(int n) noexcept;                    // the first n rows of the backlog have their keys and values now
   void extend(int n) noexcept { length_ += n; }    // n more rows have theirs, straight from a prompt's hidden states
   void clear() noexcept;                           // empty sequence: a backlog of one row of zeros
+  // The caller has put the keys and values of `length` positions into kv(); hidden is that of the last one.
+  void restore(int64_t length, const float* hidden) noexcept;
 
   size_t kv_bytes_taken() const noexcept { return kv_.size(); }
   size_t backlog_bytes_taken() const noexcept { return hidden_.size(); }

@@ -79,4 +79,10 @@ void SequenceState::clear() noexcept {
   std::memset(hidden_.data(), 0, hidden_.size());
 }
 
+void SequenceState::restore(int64_t length) noexcept {
+  NEXTN_CHECK(length >= 0 && length <= shape_.n_ctx);
+  length_ = length;
+  n_pending_ = n_sure_ = n_draft_ = 0;
+}
+
 }  // namespace nextn

@@ -54,6 +54,8 @@ class SequenceState {
   void end_step() noexcept;
   void commit(int n_accepted) noexcept;
   void clear() noexcept;  // back to the empty sequence
+  // The caller has put the canonical state of `length` tokens into the views.
+  void restore(int64_t length) noexcept;
 
   // Bytes taken, by part.
   size_t kv_bytes_taken() const noexcept { return kv_.size(); }
