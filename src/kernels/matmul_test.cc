@@ -114,7 +114,8 @@ struct Problem {
   }
 
   MatmulArgs args(int first_row, int n_rows, float* y, int64_t y_stride) const {
-    const ActRows act = {&x[first_row * k], &q[first_row * k], &scale[first_row * k / 32], &sum[first_row * k / 16]};
+    const ActRows act = {x.data() + first_row * k, q.data() + first_row * k, scale.data() + first_row * k / 32,
+                         sum.data() + first_row * k / 16};
     return {&tiles[3], k, n_out, act, n_rows, y, y_stride};
   }
 

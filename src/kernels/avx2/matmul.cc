@@ -19,8 +19,10 @@ namespace nextn::avx2 {
 
 namespace {
 
-constexpr int kWord = 64;           // bytes of a word of 4-byte groups of 16 rows; 32 of them belong to one half
-constexpr int kPrefetch = 6144;     // bytes ahead in the stream of weights
+constexpr int kWord = 64;  // bytes of a word of 4-byte groups of 16 rows; 32 of them belong to one half
+// Bytes ahead in the stream of weights, and into the second level only: into the first, Q6_K runs at half the speed
+// (bench/LOG.md M2-M7).
+constexpr int kPrefetch = 6144;
 constexpr int kGroups = 32 / 4;     // 4-byte groups of 32 inputs
 constexpr int64_t kFloatRun = 256;  // inputs of a float format that the rows pass over in turn
 

@@ -18,8 +18,10 @@ namespace nextn::avx512 {
 
 namespace {
 
-constexpr int kWord = 64;           // bytes of a word of 4-byte groups
-constexpr int kPrefetch = 6144;     // bytes ahead in the stream of weights
+constexpr int kWord = 64;  // bytes of a word of 4-byte groups
+// Bytes ahead in the stream of weights, and into the second level only: into the first, Q6_K runs at half the speed
+// (bench/LOG.md M2-M7).
+constexpr int kPrefetch = 6144;
 constexpr int kGroups = 32 / 4;     // 4-byte groups of 32 inputs
 constexpr int64_t kFloatRun = 256;  // inputs of a float format that rows 0-3 and 4-7 pass over in turn
 
