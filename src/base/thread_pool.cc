@@ -17,28 +17,28 @@ ThreadPool::ThreadPool(int n_threads) {
 
 ThreadPool::~ThreadPool() {
   stopping_.store(true);
-  generation_.fetch_add(1);
-  generation_.notify_all();
+  n_jobs_.fetch_add(1);
+  n_jobs_.notify_all();
 }
 
 void ThreadPool::take_tiles() noexcept {
-  for (int tile = next_.fetch_add(1, std::memory_order_relaxed); tile < n_tiles_;
-       tile = next_.fetch_add(1, std::memory_order_relaxed)) {
-    call_(fn_, tile);
+  for (;;) {
+    const uint64_t t = tiles_.fetch_add(1, std::memory_order_acquire);
+    if (static_cast<uint32_t>(t) >= t >> 32) return;
+    call_(fn_, static_cast<int>(static_cast<uint32_t>(t)));
+    unfinished_.fetch_sub(1, std::memory_order_release);
   }
 }
 
 void ThreadPool::run_job(int n_tiles, Call call, const void* fn) noexcept {
-  n_tiles_ = n_tiles;
   call_ = call;
   fn_ = fn;
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  unfinished_.store(n_tiles, std::memory_order_relaxed);
+  tiles_.store(static_cast<uint64_t>(n_tiles) << 32, std::memory_order_release);
+  n_jobs_.fetch_add(1, std::memory_order_release);
+  n_jobs_.notify_all();
   take_tiles();
-  // Every worker must have seen the job before the next one is posted, so wait for all, not for the tiles alone.
-  for (int spin = 0; busy_.load(std::memory_order_acquire) != 0; spin++) {
+  for (int spin = 0; unfinished_.load(std::memory_order_acquire) != 0; spin++) {
     if (spin < kSpins) {
       _mm_pause();
     } else {
@@ -50,19 +50,18 @@ void ThreadPool::run_job(int n_tiles, Call call, const void* fn) noexcept {
 void ThreadPool::work() noexcept {
   uint32_t seen = 0;
   for (;;) {
-    uint32_t now = generation_.load(std::memory_order_acquire);
+    uint32_t now = n_jobs_.load(std::memory_order_acquire);
     for (int spin = 0; now == seen && spin < kSpins; spin++) {
       _mm_pause();
-      now = generation_.load(std::memory_order_acquire);
+      now = n_jobs_.load(std::memory_order_acquire);
     }
     while (now == seen) {
-      generation_.wait(seen, std::memory_order_acquire);
-      now = generation_.load(std::memory_order_acquire);
+      n_jobs_.wait(seen, std::memory_order_acquire);
+      now = n_jobs_.load(std::memory_order_acquire);
     }
     seen = now;
     if (stopping_.load()) return;
     take_tiles();
-    busy_.fetch_sub(1, std::memory_order_release);
   }
 }
 

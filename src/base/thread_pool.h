@@ -38,12 +38,13 @@ class ThreadPool {
   void take_tiles() noexcept;
 
   std::vector<std::jthread> workers_;
-  std::atomic<uint32_t> generation_{0};  // changes when a job is posted
+  std::atomic<uint32_t> n_jobs_{0};  // changes when a job is posted: what workers watch
   std::atomic<bool> stopping_{false};
-  alignas(64) std::atomic<int> next_{0};
-  alignas(64) std::atomic<int> busy_{0};
-  int n_tiles_ = 0;
-  Call call_ = nullptr;
+  // The number of tiles of the job and the next tile to take, in one word, so that a worker that comes late to a job
+  // that is over can never take its count for that of the next one.
+  alignas(64) std::atomic<uint64_t> tiles_{0};
+  alignas(64) std::atomic<int> unfinished_{0};  // tiles of the job that nobody has finished
+  Call call_ = nullptr;                         // stable while unfinished_ > 0
   const void* fn_ = nullptr;
 };
 
