@@ -40,7 +40,7 @@ void Qwen35::bind_block(WeightLoader& loader, Layer& l, int block, WeightRole ro
 
 void Qwen35::bind_trunk(WeightLoader& loader) {
   const int64_t D = cfg_.n_embd, V = cfg_.n_vocab;
-  if (!loader.has("blk.0.attn_norm.weight") && cfg_.n_mtp > 0) {
+  if (cfg_.n_mtp > 0 && !loader.has_any("blk.0.")) {
     fail(ErrorCode::kFile, "{}: expected a model, found an MTP head (blk.{}) without its trunk", loader.path(),
          cfg_.n_layers);
   }

@@ -46,6 +46,10 @@ const char* weight_role_name(WeightRole role) noexcept {
   return kNames[static_cast<int>(role)];
 }
 
+bool WeightLoader::has_any(std::string_view prefix) const noexcept {
+  return std::ranges::any_of(file_.tensors(), [&](const gguf::TensorInfo& t) { return t.name.starts_with(prefix); });
+}
+
 const gguf::TensorInfo& WeightLoader::require(const std::string& name, std::initializer_list<int64_t> shape) const {
   const gguf::TensorInfo* const tensor = file_.tensor(name);
   if (tensor == nullptr) {

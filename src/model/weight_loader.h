@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,7 @@ class WeightLoader {
 
   const std::string& path() const noexcept { return file_.path(); }
   bool has(const std::string& name) const noexcept { return file_.tensor(name) != nullptr; }
+  bool has_any(std::string_view prefix) const noexcept;  // a tensor whose name begins so
 
   // Each of these checks that the tensor is there with exactly this shape (fastest axis first in messages) and a type
   // that nextn computes with, and notes where its data is wanted; the fields are filled by load() and must not move
