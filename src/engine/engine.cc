@@ -53,7 +53,7 @@ Engine::Engine(const EngineOptions& options)
   }
 
   if (options_.n_ctx == 0) options_.n_ctx = std::min<int64_t>(kDefaultContext, info.n_ctx_train);
-  const int64_t rows = std::max<int64_t>(options_.row_limit, 1 + options_.max_draft);
+  const int64_t rows = std::max(options_.row_limit, backlog_limit());
   model_->prepare(rows);
   ctx_.act = ActBuffer(rows, info.widest_input);
   shape_ = model_->state_shape();

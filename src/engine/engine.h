@@ -57,6 +57,9 @@ class Engine {
   double load_ms() const noexcept { return load_ms_; }
 
   StateShape state_shape() const noexcept { return shape_; }
+  // Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely stop
+  // to catch up.
+  int backlog_limit() const noexcept { return 2 * (options_.max_draft + 1) + 8; }
   TensorView logits(int64_t n) noexcept { return logits_.rows(n); }  // n <= 1 + max_draft
   TensorView draft_logits() noexcept { return draft_logits_.rows(1); }
   SamplerScratch& sampler_scratch() noexcept { return scratch_; }

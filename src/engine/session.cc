@@ -20,12 +20,6 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely catch
-// up.
-int backlog_limit(const Engine& engine) {
-  return 2 * (engine.options().max_draft + 1) + 8;
-}
-
 // Keys, then values of the first `length` positions.
 template <class Part>
 void for_kv_parts(const KvView& kv, int64_t length, const Part& part) {
@@ -43,7 +37,7 @@ const char* end_reason_name(EndReason reason) noexcept {
 Session::Session(Engine& engine) : engine_(engine), state_(engine.state_shape()) {
   if (engine.model().info().has_head) {
     head_.emplace(engine.state_shape(), engine.options().head_k_type, engine.options().head_v_type,
-                  backlog_limit(engine));
+                  engine.backlog_limit());
   }
 }
 

@@ -1,0 +1,295 @@
+// The invariants that nextn promises, on models whose text depends on everything that went before (synth_gguf.py
+// --mixed): chunking, threads, drafts and saving never change a bit of tokens, logits or state.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <limits>
+
+#include "draft/scripted_drafter.h"
+#include "engine/selftest.h"
+#include "engine/session.h"
+
+namespace nextn {
+namespace {
+
+constexpr int kPromptLength = 720;
+
+std::string model_path(const std::string& name) {
+  return std::string(NEXTN_TEST_MODELS) + "/" + name + ".gguf";
+}
+
+// Ids among the model's words, in no order.
+std::vector<int32_t> prompt_of(int n, int seed = 1) {
+  std::vector<int32_t> ids;
+  uint32_t x = static_cast<uint32_t>(seed);
+  for (int i = 0; i < n; i++) ids.push_back(static_cast<int32_t>(257 + (x = x * 1664525 + 1013904223) % 1700));
+  return ids;
+}
+
+EngineOptions engine_options(const std::string& name) {
+  EngineOptions o;
+  o.model_path = model_path(name);
+  o.n_threads = 2;
+  o.n_ctx = 1024;
+  o.max_draft = 8;
+  return o;
+}
+
+struct Result {
+  std::vector<int32_t> tokens;
+  std::vector<uint64_t> rows;
+  uint64_t state, head;
+  EndReason end;
+
+  bool operator==(const Result&) const = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Result& r) {
+  out << r.tokens.size() << " tokens:";
+  for (const int32_t id : r.tokens) out << ' ' << id;
+  return out << "; state " << r.state << " head " << r.head << " end " << end_reason_name(r.end);
+}
+
+Result run(Session& session, std::span<const int32_t> prompt, const GenerateParams& params) {
+  const Generation g = session.generate(prompt, params);
+  const uint64_t state = session.state_digest();
+  return {g.tokens, g.row_digests, state, session.head_digest(), g.end_reason};
+}
+
+GenerateParams generate_params(float temp, int n_predict = 24) {
+  GenerateParams p;
+  p.sampling.temp = temp;
+  p.sampling.top_k = 0;
+  p.sampling.repeat_penalty = 1.1f;
+  p.sampling.seed = 7;
+  p.n_predict = n_predict;
+  p.ignore_eos = true;
+  p.draft_max = 0;
+  p.digest = true;
+  return p;
+}
+
+class Invariants : public testing::TestWithParam<const char*> {};
+
+TEST_P(Invariants, ChunksOfThePromptAndThreadsChangeNothing) {
+  const std::vector<int32_t> prompt = prompt_of(kPromptLength);
+  std::vector<Result> results;
+  for (const int threads : {1, 2, 3}) {
+    for (const int chunk : {512, 7, 1}) {
+      EngineOptions o = engine_options(GetParam());
+      o.n_threads = threads;
+      o.row_limit = chunk;
+      Engine engine(o);
+      Session session(engine);
+      GenerateParams params = generate_params(0);
+      params.draft_max = 3;
+      results.push_back(run(session, prompt, params));
+      EXPECT_EQ(results.back(), results.front()) << threads << " threads, chunks of " << chunk;
+    }
+  }
+}
+
+// Every number of drafts, every kind of draft, two temperatures, and a prompt in chunks of three sizes.
+TEST_P(Invariants, DraftsChangeNothing) {
+  const std::vector<int32_t> prompt = prompt_of(kPromptLength);
+  for (const auto& [threads, chunk] : {std::pair(1, 512), std::pair(2, 7), std::pair(2, 1)}) {
+    EngineOptions o = engine_options(GetParam());
+    o.n_threads = threads;
+    o.row_limit = chunk;
+    Engine engine(o);
+    Session session(engine);
+    GenerateParams nothing = generate_params(0, 0);
+    session.generate(std::span(prompt).first(kPromptLength - 1), nothing);
+    const Snapshot saved = session.snapshot();
+    for (const float temp : {0.0f, 1.5f}) {
+      GenerateParams params = generate_params(temp);
+      session.clear();
+      const Result plain = run(session, prompt, params);
+      std::vector<int32_t> text = prompt;
+      text.insert(text.end(), plain.tokens.begin(), plain.tokens.end());
+      int64_t n_accepted = 0, n_drafted = 0;
+      for (int k = 0; k <= 8; k++) {
+        params.draft_max = k;
+        for (int source = 0; source < 4; source++) {
+          std::optional<ScriptedDrafter> script;
+          if (source > 0) script.emplace(static_cast<DraftScript>(source - 1), text, 2048);
+          params.drafter = script ? &*script : nullptr;
+          session.restore(saved);
+          const Result drafted = run(session, prompt, params);
+          ASSERT_EQ(drafted, plain) << "temperature " << temp << ", k = " << k << ", source " << source;
+        }
+        params.drafter = nullptr;
+        session.restore(saved);
+        const Generation g = session.generate(prompt, params);
+        for (size_t i = 0; i < g.stats.drafted.size(); i++) {
+          n_drafted += g.stats.drafted[i];
+          n_accepted += g.stats.accepted[i];
+        }
+      }
+      // Otherwise the head's runs would have tested nothing.
+      EXPECT_GT(n_accepted, 0);
+      EXPECT_LT(n_accepted, n_drafted);
+    }
+  }
+}
+
+TEST_P(Invariants, TheSameTextWithoutTheHead) {
+  const std::vector<int32_t> prompt = prompt_of(300);
+  Engine with(engine_options(GetParam()));
+  EngineOptions none = engine_options(GetParam());
+  none.spec = SpecType::kNone;
+  Engine without(none);
+  Session a(with), b(without);
+  GenerateParams params = generate_params(1.5f);
+  const Result plain = run(b, prompt, params);
+  params.draft_max = 5;
+  const Result drafted = run(a, prompt, params);
+  EXPECT_EQ(plain.tokens, drafted.tokens);
+  EXPECT_EQ(plain.rows, drafted.rows);
+  EXPECT_EQ(plain.state, drafted.state);
+  EXPECT_EQ(without.model().weight_bytes()[static_cast<size_t>(WeightRole::kMtpHead)], 0u);
+}
+
+// A restored state continues as the original would, in another engine too; a prompt that resumes from a saved beginning
+// gives what it gives from the start.
+TEST_P(Invariants, SavedAndResumedStatesContinueTheSame) {
+  const std::vector<int32_t> prompt = prompt_of(kPromptLength);
+  Engine engine(engine_options(GetParam()));
+  EngineOptions other_options = engine_options(GetParam());
+  other_options.n_threads = 1;
+  other_options.row_limit = 33;
+  other_options.max_draft = 2;
+  Engine other(other_options);
+  Session session(engine), fresh(other);
+  for (const float temp : {0.0f, 1.5f}) {
+    GenerateParams params = generate_params(temp, 40);
+    params.draft_max = 4;
+    session.clear();
+    const Result whole = run(session, prompt, params);
+
+    // Saved in the middle of the text, whatever drafts were pending then.
+    params.n_predict = 17;
+    session.clear();
+    const Generation first = session.generate(prompt, params);
+    const Snapshot saved = session.snapshot();
+    std::vector<int32_t> longer = prompt;
+    longer.insert(longer.end(), first.tokens.begin(), first.tokens.end());
+    fresh.restore(saved);
+    params.n_predict = 40 - 17;
+    params.draft_max = 2;
+    const Result rest = run(fresh, longer, params);
+    EXPECT_EQ(rest.tokens, std::vector(whole.tokens.begin() + 17, whole.tokens.end()));
+    EXPECT_EQ(rest.rows, std::vector(whole.rows.begin() + 17, whole.rows.end()));
+    EXPECT_EQ(rest.state, whole.state);
+    EXPECT_EQ(rest.head, whole.head);
+
+    // Going on in the same session, without saving.
+    session.clear();
+    params.n_predict = 17;
+    params.draft_max = 4;
+    session.generate(prompt, params);
+    params.n_predict = 40 - 17;
+    EXPECT_EQ(run(session, longer, params), rest);
+
+    for (const int length : {1, 3, 255, 256, 257, 700, kPromptLength - 1}) {
+      GenerateParams nothing = generate_params(temp, 0);
+      session.clear();
+      session.generate(std::span(prompt).first(static_cast<size_t>(length)), nothing);
+      const Snapshot beginning = session.snapshot();
+      fresh.restore(beginning);
+      params.n_predict = 40;
+      params.draft_max = 2;
+      EXPECT_EQ(run(fresh, prompt, params), whole) << "resumed at " << length;
+    }
+  }
+}
+
+TEST_P(Invariants, TheContextEndsEveryTextAtTheSamePlace) {
+  EngineOptions o = engine_options(GetParam());
+  o.n_ctx = 70;
+  Engine engine(o);
+  Session session(engine);
+  const std::vector<int32_t> prompt = prompt_of(40);
+  GenerateParams params = generate_params(0, -1);
+  const Result plain = run(session, prompt, params);
+  EXPECT_EQ(plain.end, EndReason::kContext);
+  EXPECT_EQ(plain.tokens.size(), 31u);  // the last one needs no place
+  for (int k = 1; k <= 8; k++) {
+    params.draft_max = k;
+    session.clear();
+    EXPECT_EQ(run(session, prompt, params), plain) << k;
+  }
+  session.clear();
+  EXPECT_EQ(run(session, prompt_of(70), params).tokens.size(), 1u);
+  EXPECT_THROW(session.generate(prompt_of(71), params), Error);
+}
+
+TEST_P(Invariants, StopStringsCutAtTheSamePlaceAcrossDrafts) {
+  Engine engine(engine_options(GetParam()));
+  Session session(engine);
+  const std::vector<int32_t> prompt = prompt_of(50);
+  GenerateParams params = generate_params(0, 60);
+  const Generation plain = session.generate(prompt, params);
+  ASSERT_GT(plain.text.size(), 100u);
+  for (const size_t at : {size_t{20}, size_t{51}, size_t{90}}) {
+    params.stops = {plain.text.substr(at, 7)};
+    params.draft_max = 0;
+    session.clear();
+    const Generation off = session.generate(prompt, params);
+    const Result off_state{off.tokens, off.row_digests, session.state_digest(), session.head_digest(), off.end_reason};
+    EXPECT_EQ(off.end_reason, EndReason::kStop);
+    EXPECT_EQ(off.text, plain.text.substr(0, plain.text.find(params.stops[0])));
+    for (const int k : {1, 3, 8}) {
+      params.draft_max = k;
+      session.clear();
+      EXPECT_EQ(run(session, prompt, params), off_state) << "k = " << k;
+    }
+  }
+}
+
+TEST_P(Invariants, SelftestPassesAndNoticesEveryFault) {
+  SelftestOptions options;
+  options.engine = engine_options(GetParam());
+  const SelftestReport good = selftest(options);
+  EXPECT_TRUE(good.has_head);
+  EXPECT_EQ(good.n_runs, 64);
+  EXPECT_EQ(good.n_different, 0) << good.first_difference;
+  for (const Fault fault : {Fault::kReplay, Fault::kKv, Fault::kOrder}) {
+    options.inject = fault;
+    const SelftestReport bad = selftest(options);
+    EXPECT_GT(bad.n_different, 0) << static_cast<int>(fault);
+    EXPECT_FALSE(bad.first_difference.empty());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, Invariants, testing::Values("tiny-mixed-q8_0", "tiny-mixed-q4_k_m"),
+                         [](const auto& info) { return std::string(info.param).substr(11); });
+
+// A weight that is not a number ends the request with an error, and the session is good for the next one.
+TEST(Nan, InTheLogitsIsACleanError) {
+  const std::string from = model_path("tiny-mixed-q8_0"), to = model_path("nan");
+  {
+    const gguf::File file = gguf::File::open(from);
+    std::ifstream in(from, std::ios::binary);
+    std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    std::memcpy(bytes.data() + file.tensor("blk.2.post_attention_norm.weight")->file_offset, &nan, sizeof nan);
+    std::ofstream(to, std::ios::binary) << bytes;
+  }
+  EngineOptions o = engine_options("nan");
+  Engine engine(o);
+  Session session(engine);
+  for (int i = 0; i < 2; i++) {
+    try {
+      session.generate(prompt_of(5), generate_params(0));
+      FAIL() << "expected an error";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kRequest);
+      EXPECT_STREQ(e.what(), "logits: expected numbers, found a NaN at position 5");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nextn
