@@ -1,0 +1,338 @@
+// Files that are not what the architecture asks for: each tensor missing or mis-shaped in turn, heads that cannot be
+// used, keys that are missing, mistyped or contradict each other. The error says file, name, expectation and finding.
+#include <fmt/ranges.h>
+
+#include "tiny_model.h"
+
+namespace nextn {
+namespace {
+
+constexpr const char* kModel = "tiny-loud-q4_k_m";
+constexpr const char* kHead = "blk.4.";
+
+bool is_head(const std::string& name) {
+  return name.starts_with(kHead);
+}
+
+bool is_optional(const std::string& name) {
+  return name == "output.weight" || name == "blk.4.nextn.shared_head_norm.weight";
+}
+
+void load(const Bytes& bytes, SpecType spec) {
+  EngineOptions o = memory_options(bytes);
+  o.spec = spec;
+  Engine engine(o);
+}
+
+// Without its head the file loads, unless it must be there.
+void expect_broken_head(const TestModel& m, const std::string& message) {
+  const Bytes bytes = m.bytes();
+  const HeadVerdict verdict = inspect_head(gguf::File::from_memory(kName, bytes));
+  EXPECT_EQ(verdict.kind, HeadVerdict::Kind::kIncomplete);
+  EXPECT_EQ(verdict.reason, message);
+  expect_error([&] { load(bytes, SpecType::kMtp); }, ErrorCode::kFile, message);
+  for (const SpecType spec : {SpecType::kAuto, SpecType::kNone}) {
+    EngineOptions o = memory_options(bytes);
+    o.spec = spec;
+    Engine engine(o);
+    EXPECT_FALSE(engine.model().info().has_head);
+    EXPECT_EQ(engine.model().weight_bytes()[static_cast<size_t>(WeightRole::kMtpHead)], 0u);
+  }
+}
+
+void expect_broken_trunk(const TestModel& m, const std::string& message, ErrorCode code = ErrorCode::kFile) {
+  const Bytes bytes = m.bytes();
+  for (const SpecType spec : {SpecType::kAuto, SpecType::kNone, SpecType::kMtp}) {
+    expect_error([&] { load(bytes, spec); }, code, message);
+  }
+}
+
+void expect_broken(const std::string& name, const TestModel& m, const std::string& message) {
+  SCOPED_TRACE(message);
+  if (is_head(name)) {
+    expect_broken_head(m, message);
+  } else {
+    expect_broken_trunk(m, message);
+  }
+}
+
+TEST(Binding, EachTensorMissing) {
+  const TestModel whole(kModel);
+  int n = 0;
+  for (const TestTensor& t : whole.tensors) {
+    if (is_optional(t.name)) continue;
+    TestModel m = whole;
+    m.remove(t.name);
+    expect_broken(
+        t.name, m,
+        fmt::format("m.gguf: {}: expected [{}], the file has no such tensor", t.name, fmt::join(t.shape, ", ")));
+    n++;
+  }
+  EXPECT_EQ(n, 69);
+}
+
+TEST(Binding, EachTensorMisshaped) {
+  const TestModel whole(kModel);
+  for (const TestTensor& good : whole.tensors) {
+    std::vector<std::vector<int64_t>> wrong = {good.shape, good.shape};
+    wrong[0].back() += 1;
+    wrong[1].push_back(2);
+    if (good.shape.size() == 2 && good.shape[0] != good.shape[1]) wrong.push_back({good.shape[1], good.shape[0]});
+    for (const std::vector<int64_t>& shape : wrong) {
+      TestModel m = whole;
+      TestTensor& t = m.tensor(good.name);
+      t.shape = shape;
+      if (shape[0] % dtype_info(t.type).block_values != 0) t.type = DType::kF32;
+      t.resize();
+      expect_broken(good.name, m,
+                    fmt::format("m.gguf: {}: expected [{}], file has [{}]", good.name, fmt::join(good.shape, ", "),
+                                fmt::join(shape, ", ")));
+    }
+  }
+}
+
+TEST(Binding, OptionalHeadTensorsMisshaped) {
+  TestModel m(kModel);
+  m.add_copy("blk.4.nextn.embed_tokens.weight", "blk.4.ffn_up.weight");
+  expect_broken_head(m, "m.gguf: blk.4.nextn.embed_tokens.weight: expected [256, 2048], file has [256, 512]");
+  m.remove("blk.4.nextn.embed_tokens.weight").add_copy("blk.4.nextn.shared_head_head.weight", "blk.4.ffn_down.weight");
+  expect_broken_head(m, "m.gguf: blk.4.nextn.shared_head_head.weight: expected [256, 2048], file has [512, 256]");
+}
+
+TEST(Binding, UnsupportedTypes) {
+  const TestModel whole(kModel);
+  const auto with_type = [&](const char* name, DType type) {
+    TestModel m = whole;
+    m.tensor(name).type = type;
+    m.tensor(name).resize();
+    return m;
+  };
+  expect_broken_trunk(with_type("blk.1.ffn_up.weight", DType::kIQ2_XXS),
+                      "m.gguf: blk.1.ffn_up.weight: expected a type that nextn computes with, found IQ2_XXS",
+                      ErrorCode::kUnsupported);
+  expect_broken_trunk(with_type("output_norm.weight", DType::kI32),
+                      "m.gguf: output_norm.weight: expected a type that nextn computes with, found I32",
+                      ErrorCode::kUnsupported);
+  expect_broken_trunk(with_type("token_embd.weight", DType::kMXFP4),
+                      "m.gguf: token_embd.weight: expected a type that nextn computes with, found MXFP4",
+                      ErrorCode::kUnsupported);
+  TestModel scaled = whole;
+  expect_broken_trunk(scaled.add_copy("blk.0.ffn_up.scale", "blk.0.attn_norm.weight"),
+                      "m.gguf: blk.0.ffn_up.weight: has a separate scale tensor, which nextn does not read",
+                      ErrorCode::kUnsupported);
+  EXPECT_EQ(
+      inspect_head(gguf::File::from_memory(kName, with_type("blk.4.attn_k.weight", DType::kTQ1_0).bytes())).reason,
+      "m.gguf: blk.4.attn_k.weight: expected a type that nextn computes with, found TQ1_0");
+}
+
+TEST(Binding, HeadNormFallsBackToTheOutputNorm) {
+  const std::vector<int32_t> tokens = random_tokens(8, 16);
+  TestModel m(kModel);
+  const Dump own = dump(m, tokens);
+  m.tensor("blk.4.nextn.shared_head_norm.weight").data = m.tensor("output_norm.weight").data;
+  const Dump same = dump(m, tokens);
+  EXPECT_FALSE(own.mtp_hidden == same.mtp_hidden);
+  expect_same(dump(m.remove("blk.4.nextn.shared_head_norm.weight"), tokens), same);
+}
+
+TEST(Binding, HeadTablesFallBackToTheTrunks) {
+  const std::vector<int32_t> tokens = random_tokens(9, 16);
+  TestModel m(kModel);
+  const Dump shared = dump(m, tokens);
+  m.add_copy("blk.4.nextn.embed_tokens.weight", "token_embd.weight");
+  expect_same(dump(m, tokens), shared);
+  m.add_copy("blk.4.nextn.shared_head_head.weight", "output.weight");
+  expect_same(dump(m, tokens), shared);
+
+  // They are the head's alone: others change its rows and not the trunk's.
+  m.tensor("blk.4.nextn.embed_tokens.weight").data = m.tensor("output.weight").data;
+  const Dump other_table = dump(m, tokens);
+  EXPECT_TRUE(other_table.logits == shared.logits);
+  EXPECT_FALSE(other_table.mtp_hidden == shared.mtp_hidden);
+  m.tensor("blk.4.nextn.embed_tokens.weight").data = m.tensor("token_embd.weight").data;
+  m.tensor("blk.4.nextn.shared_head_head.weight").data = m.tensor("token_embd.weight").data;
+  const Dump other_head = dump(m, tokens);
+  EXPECT_TRUE(other_head.logits == shared.logits);
+  EXPECT_TRUE(other_head.mtp_hidden == shared.mtp_hidden);
+  EXPECT_FALSE(other_head.mtp_logits == shared.mtp_logits);
+}
+
+TEST(Binding, FileWithoutHead) {
+  EngineOptions o = open_options("tiny-no-head");
+  EXPECT_EQ(inspect_head(gguf::File::open(o.model_path)).kind, HeadVerdict::Kind::kAbsent);
+  Engine engine(o);
+  EXPECT_FALSE(engine.model().info().has_head);
+  EXPECT_EQ(engine.model().info().n_layers, 4);
+  const Dump d = dump(engine, random_tokens(10, 5));
+  EXPECT_FALSE(d.logits.empty());
+  EXPECT_TRUE(d.mtp_logits.empty());
+  o.spec = SpecType::kMtp;
+  expect_error([&] { Engine with_head(o); }, ErrorCode::kUsage,
+               o.model_path + ": --spec-type mtp: expected an MTP head, the file has none");
+}
+
+// The trunk computes the same whether the head is there, is not loaded or is cut off.
+TEST(Binding, HeadLeavesTheTrunkAlone) {
+  const std::vector<int32_t> tokens = random_tokens(11, 12);
+  TestModel m(kModel);
+  const Dump with = dump(m, tokens);
+  EngineOptions o = open_options(kModel);
+  o.spec = SpecType::kNone;
+  const Dump unloaded = dump(o, tokens);
+  std::erase_if(m.tensors, [](const TestTensor& t) { return is_head(t.name); });
+  m.set("qwen35.block_count", uint32_t{4}).remove_key("qwen35.nextn_predict_layers");
+  const Dump cut = dump(m, tokens);
+  EXPECT_TRUE(with.logits == unloaded.logits && with.hidden == unloaded.hidden);
+  expect_same(unloaded, cut);
+}
+
+TEST(Binding, HeadWithoutTrunk) {
+  TestModel m(kModel);
+  std::erase_if(m.tensors, [](const TestTensor& t) { return t.name.starts_with("blk.") && !is_head(t.name); });
+  expect_broken_trunk(m, "m.gguf: expected a model, found an MTP head (blk.4) without its trunk");
+  EXPECT_EQ(inspect_head(gguf::File::from_memory(kName, m.bytes())).kind, HeadVerdict::Kind::kUsable);
+}
+
+TEST(Binding, TokenizerOfAnotherSize) {
+  TestModel m(kModel);
+  const gguf::File file = gguf::File::open(model_path(kModel));
+  std::vector<std::string_view> tokens = file.strings("tokenizer.ggml.tokens");
+  std::vector<int32_t> types = file.i32s("tokenizer.ggml.token_type");
+  tokens.resize(2040);
+  types.resize(2040);
+  m.set_array("tokenizer.ggml.tokens", tokens).set_array("tokenizer.ggml.token_type", types);
+  m.set("tokenizer.ggml.eos_token_id", uint32_t{7}).set("tokenizer.ggml.padding_token_id", uint32_t{7});
+  expect_broken_trunk(m, "m.gguf: token_embd.weight: expected [256, 2040], file has [256, 2048]");
+}
+
+// ------------------------------------------------------------------------------------------------ keys
+
+TEST(Keys, EachRequiredOneMissing) {
+  const std::pair<const char*, const char*> kRequired[] = {
+      {"general.architecture", "string"},
+      {"qwen35.block_count", "u32"},
+      {"qwen35.context_length", "u32"},
+      {"qwen35.embedding_length", "u32"},
+      {"qwen35.feed_forward_length", "u32"},
+      {"qwen35.attention.head_count", "u32"},
+      {"qwen35.attention.layer_norm_rms_epsilon", "f32"},
+      {"qwen35.rope.dimension_sections", "i32 or array of i32"},
+      {"qwen35.ssm.conv_kernel", "u32"},
+      {"qwen35.ssm.state_size", "u32"},
+      {"qwen35.ssm.group_count", "u32"},
+      {"qwen35.ssm.time_step_rank", "u32"},
+      {"qwen35.ssm.inner_size", "u32"},
+      {"tokenizer.ggml.model", "string"},
+      {"tokenizer.ggml.tokens", "array of string"},
+  };
+  for (const auto& [key, type] : kRequired) {
+    TestModel m(kModel);
+    expect_broken_trunk(m.remove_key(key), fmt::format("m.gguf: {}: expected {}, found no such key", key, type));
+  }
+}
+
+// A test of one key: the file with it set to `value` throws this. Sizes are kept in the file, so that only the key is
+// wrong.
+template <class T>
+void expect_key_error(const char* key, T value, const std::string& message, ErrorCode code = ErrorCode::kFile) {
+  TestModel m(kModel);
+  const std::string full = std::string("qwen35.") + key;
+  expect_broken_trunk(m.set(full, value), "m.gguf: " + full + ": " + message, code);
+}
+
+TEST(Keys, WrongTypes) {
+  expect_key_error("block_count", int32_t{5}, "expected u32, found i32");
+  expect_key_error("embedding_length", uint64_t{256}, "expected u32, found u64");
+  expect_key_error("attention.head_count", "2", "expected u32, found string");
+  expect_key_error("attention.layer_norm_rms_epsilon", 1e-6, "expected f32, found f64");
+  expect_key_error("rope.freq_base", uint32_t{10000}, "expected f32, found u32");
+  expect_key_error("ssm.state_size", 64.0f, "expected u32, found f32");
+  expect_key_error("nextn_predict_layers", true, "expected u32, found bool");
+  TestModel m("tiny-loud-q4_k_m");
+  expect_broken_trunk(m.set("general.architecture", uint32_t{1}),
+                      "m.gguf: general.architecture: expected string, found u32");
+}
+
+TEST(Keys, OutOfRange) {
+  expect_key_error("block_count", uint32_t{0}, "expected 1 to 512, found 0");
+  expect_key_error("block_count", uint32_t{513}, "expected 1 to 512, found 513");
+  expect_key_error("context_length", uint32_t{0}, "expected 1 to 1073741824, found 0");
+  expect_key_error("embedding_length", uint32_t{0}, "expected 32 to 131072, found 0");
+  expect_key_error("feed_forward_length", uint32_t{0}, "expected 32 to 1048576, found 0");
+  expect_key_error("full_attention_interval", uint32_t{0}, "expected 1 to 512, found 0");
+  expect_key_error("attention.layer_norm_rms_epsilon", -1.0f, "expected 0 to 1, found -1");
+  expect_key_error("attention.layer_norm_rms_epsilon", NAN, "expected 0 to 1, found nan");
+  expect_key_error("attention.head_count", uint32_t{0}, "expected 1 to 1024, found 0");
+  expect_key_error("attention.head_count_kv", uint32_t{0}, "expected 1 to 1024, found 0");
+  expect_key_error("attention.head_count_kv", uint32_t{4}, "expected a divisor of head_count (2), found 4");
+  expect_key_error("attention.head_count_kv", uint32_t{1025}, "expected 1 to 1024, found 1025");
+  expect_key_error("attention.key_length", uint32_t{100}, "expected a multiple of 32, found 100",
+                   ErrorCode::kUnsupported);
+  expect_key_error("attention.value_length", uint32_t{64}, "expected key_length (128), found 64",
+                   ErrorCode::kUnsupported);
+  expect_key_error("rope.dimension_count", uint32_t{31}, "expected an even number, found 31");
+  expect_key_error("rope.dimension_count", uint32_t{256}, "expected 2 to 128, found 256");
+  expect_key_error("rope.freq_base", 0.0f, "expected a positive number, found 0");
+  expect_key_error("rope.scaling.type", "yarn", "expected none or linear, found yarn", ErrorCode::kUnsupported);
+  expect_key_error("ssm.conv_kernel", uint32_t{9}, "expected 1 to 8, found 9");
+  expect_key_error("ssm.inner_size", uint32_t{255}, "expected time_step_rank * state_size (256), found 255");
+}
+
+// What one key says of another.
+TEST(Keys, Contradictions) {
+  const auto with = [](const char* key, uint32_t value) { return TestModel(kModel).set(key, value); };
+  expect_broken_trunk(with("qwen35.block_count", 1),
+                      "m.gguf: qwen35.nextn_predict_layers: expected fewer than block_count (1), found 1");
+  expect_broken_trunk(with("qwen35.attention.head_count", 64),
+                      "m.gguf: qwen35.attention.head_count_kv: expected at most 32 query heads for each, found 64",
+                      ErrorCode::kUnsupported);
+  expect_broken_trunk(with("qwen35.ssm.group_count", 3),
+                      "m.gguf: qwen35.ssm.time_step_rank: expected a multiple of group_count (3), found 4");
+
+  // More heads than the tensors have: the head's are the first to be looked at.
+  const Bytes bytes = TestModel(kModel).remove_key("qwen35.attention.head_count_kv").bytes();  // as head_count, then
+  const char* const kMessage = "m.gguf: blk.{}.attn_k.weight: expected [256, 256], file has [256, 128]";
+  expect_error([&] { load(bytes, SpecType::kMtp); }, ErrorCode::kFile, fmt::format(fmt::runtime(kMessage), 4));
+  expect_error([&] { load(bytes, SpecType::kAuto); }, ErrorCode::kFile, fmt::format(fmt::runtime(kMessage), 3));
+}
+
+TEST(Keys, Heads) {
+  expect_key_error("nextn_predict_layers", uint32_t{5}, "expected fewer than block_count (5), found 5");
+  expect_key_error("nextn_predict_layers", uint32_t{2}, "expected 0 or 1, found 2", ErrorCode::kUnsupported);
+}
+
+TEST(Keys, StateSizeWithoutKernel) {
+  TestModel m(kModel);
+  m.set("qwen35.ssm.state_size", uint32_t{40}).set("qwen35.ssm.inner_size", uint32_t{160});
+  expect_broken_trunk(m, "m.gguf: qwen35.ssm.state_size: expected 16, 32, 48, 64, 96, 128, 192 or 256, found 40",
+                      ErrorCode::kUnsupported);
+}
+
+TEST(Keys, Arrays) {
+  TestModel m(kModel);
+  m.set_array("qwen35.rope.dimension_sections", std::vector<int32_t>{5, 5, 6});
+  expect_broken_trunk(m, "m.gguf: qwen35.rope.dimension_sections: expected 4 elements, found 3");
+  m.set_array("qwen35.rope.dimension_sections", std::vector<int32_t>{5, 5, -6, 0});
+  expect_broken_trunk(m, "m.gguf: qwen35.rope.dimension_sections: expected no negative section, found -6");
+}
+
+TEST(Keys, ArchitectureNotKnown) {
+  TestModel m(kModel);
+  expect_broken_trunk(m.set("general.architecture", "llama"),
+                      "m.gguf: general.architecture: expected one of qwen35, found llama", ErrorCode::kUnsupported);
+}
+
+// The layer kinds said one by one, and by default, are those of the interval.
+TEST(Keys, LayerKinds) {
+  const std::vector<int32_t> tokens = random_tokens(12, 8);
+  TestModel m(kModel);
+  const Dump interval = dump(m, tokens);
+  expect_same(dump(m.remove_key("qwen35.full_attention_interval"), tokens), interval);
+  m.set_array("qwen35.attention.recurrent_layers", std::vector<bool>{true, true, true, false, false});
+  expect_same(dump(m, tokens), interval);
+  m.set_array("qwen35.attention.recurrent_layers", std::vector<bool>{true, true, false, false, false});
+  expect_broken_trunk(m, "m.gguf: blk.2.attn_q.weight: expected [256, 512], the file has no such tensor");
+}
+
+}  // namespace
+}  // namespace nextn

@@ -1,0 +1,144 @@
+// The engine against tests/golden/tiny, and against itself: what a prompt computes does not depend on how many rows go
+// at once, on the instruction set or on the number of threads.
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "base/cpu_features.h"
+#include "tiny_model.h"
+
+namespace nextn {
+namespace {
+
+constexpr const char* kModel = "tiny-loud-f32";
+constexpr const char* kSha256 = "aa2616a91d4107a4b82c29eccf5733b09c396fdc1db8add2f5658ccfb35152ea";
+
+std::string golden_file(const std::string& name) {
+  return read_file(std::string(NEXTN_SOURCE_DIR) + "/tests/golden/tiny/" + name);
+}
+
+std::string sha256(const std::string& path) {
+  const std::string command = "sha256sum '" + path + "'";
+  std::FILE* const pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return "";
+  std::array<char, 65> sum{};
+  const size_t n = std::fread(sum.data(), 1, 64, pipe);
+  pclose(pipe);
+  return n == 64 ? sum.data() : "";
+}
+
+std::vector<int32_t> golden_tokens() {
+  std::vector<int32_t> tokens;
+  const std::string text = golden_file("tokens.txt");
+  for (size_t at = 0; at < text.size();
+       at = text.find(',', at) == std::string::npos ? text.size() : text.find(',', at) + 1)
+    tokens.push_back(std::stoi(text.substr(at)));
+  return tokens;
+}
+
+// The largest difference in standard deviations of the golden array.
+double deviation(const std::string& file, const std::string& golden) {
+  const std::vector<float> a = npy_values(file), b = npy_values(golden);
+  EXPECT_EQ(a.size(), b.size());
+  if (a.size() != b.size()) return INFINITY;
+  double sum = 0, squares = 0, worst = 0;
+  for (size_t i = 0; i < a.size(); i++) {
+    sum += b[i];
+    squares += double{b[i]} * b[i];
+    const double d = std::abs(double{a[i]} - b[i]);
+    if (!(d <= worst)) worst = d;  // a NaN is the worst
+  }
+  const double n = static_cast<double>(b.size());
+  return worst / std::sqrt(squares / n - sum / n * (sum / n));
+}
+
+class Golden : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string sum = sha256(model_path(kModel)); sum != kSha256) {
+      GTEST_SKIP() << kModel << ".gguf: expected sha256 " << kSha256 << ", found " << sum
+                   << ": made by another numpy or generator, the golden vectors say nothing about it";
+    }
+  }
+
+  static void check(KvType kv, double bound) {
+    EngineOptions o = open_options(kModel);
+    o.k_type = o.v_type = o.head_k_type = o.head_v_type = kv;
+    const Dump d = dump(o, golden_tokens());
+    const double worst[] = {
+        deviation(d.logits, golden_file("logits.npy")), deviation(d.hidden, golden_file("hidden.npy")),
+        deviation(d.mtp_logits, golden_file("mtp_logits.npy")), deviation(d.mtp_hidden, golden_file("mtp_hidden.npy"))};
+    std::printf("KV %s: logits %.2g, hidden %.2g, mtp_logits %.2g, mtp_hidden %.2g standard deviations\n",
+                kv_type_name(kv), worst[0], worst[1], worst[2], worst[3]);
+    for (const double w : worst) EXPECT_LE(w, bound);
+    EXPECT_EQ(d.draft, golden_file("draft.txt"));
+  }
+};
+
+TEST_F(Golden, KvF32) {
+  check(KvType::kF32, 1e-5);
+}
+
+TEST_F(Golden, KvF16) {
+  check(KvType::kF16, 1e-3);
+}
+
+TEST_F(Golden, KvQ8_0) {
+  check(KvType::kQ8_0, 0.05);
+}
+
+constexpr const char* kModels[] = {"tiny-loud-f32", "tiny-loud-f16", "tiny-loud-q8_0", "tiny-loud-q4_k_m",
+                                   "tiny-tied-q4_k_m"};
+
+TEST(SameBytes, AnyNumberOfRowsAtOnce) {
+  const std::vector<int32_t> tokens = random_tokens(1, 40);
+  for (const char* model : kModels) {
+    SCOPED_TRACE(model);
+    EngineOptions o = open_options(model);
+    const Dump whole = dump(o, tokens);
+    for (const int rows : {1, 7}) {
+      SCOPED_TRACE(rows);
+      o.row_limit = rows;
+      expect_same(dump(o, tokens), whole);
+    }
+    o.max_draft = 0;  // fewer rows of logits at once
+    expect_same(dump(o, tokens), whole);
+  }
+}
+
+TEST(SameBytes, AnyInstructionSet) {
+  const std::vector<int32_t> tokens = random_tokens(2, 20);
+  for (const char* model : kModels) {
+    for (const KvType kv : {KvType::kF16, KvType::kF32, KvType::kQ8_0}) {
+      SCOPED_TRACE(std::string(model) + ", KV " + kv_type_name(kv));
+      EngineOptions o = open_options(model);
+      o.k_type = o.v_type = o.head_k_type = o.head_v_type = kv;
+      o.isa = "scalar";
+      const Dump scalar = dump(o, tokens);
+      if (cpu_features().avx2) {
+        o.isa = "avx2";
+        expect_same(dump(o, tokens), scalar);
+      }
+      if (cpu_features().avx512) {
+        o.isa = "avx512";
+        expect_same(dump(o, tokens), scalar);
+      }
+    }
+  }
+}
+
+TEST(SameBytes, AnyNumberOfThreads) {
+  const std::vector<int32_t> tokens = random_tokens(3, 20);
+  for (const char* model : kModels) {
+    SCOPED_TRACE(model);
+    EngineOptions o = open_options(model);
+    const Dump one = dump(o, tokens);
+    for (const int n : {2, 3}) {
+      o.n_threads = n;
+      expect_same(dump(o, tokens), one);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nextn
