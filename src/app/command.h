@@ -29,7 +29,7 @@ struct ModelFlags {
 };
 
 // Parses argv (argv[0] is the subcommand), after spelling llama.cpp's one-dash long flags (-ctk) with two. Gives true
-// to go on; on help and on errors it has printed and *status is set.
+// to go on; where help was asked for it has printed it and *status is set. Throws Error{kUsage}.
 bool parse_flags(CLI::App& app, int argc, char** argv, int* status);
 
 // The model that -m names, or the one that is built in.

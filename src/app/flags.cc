@@ -4,6 +4,7 @@
 
 #include "app/command.h"
 #include "app/demo_model.h"
+#include "app/output.h"
 #include "base/error.h"
 
 namespace nextn {
@@ -89,13 +90,12 @@ bool parse_flags(CLI::App& app, int argc, char** argv, int* status) {
     app.parse(args);
     return true;
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+    write_stdout(app.help());
     *status = 0;
+    return false;
   } catch (const CLI::ParseError& e) {
-    fmt::print(stderr, "nextn {}: {}\n", argv[0], e.what());
-    *status = 2;
+    throw Error(ErrorCode::kUsage, e.what());
   }
-  return false;
 }
 
 void set_model(EngineOptions& options, const std::string& path) {
@@ -111,9 +111,9 @@ LoadProgress progress_bar() {
     const int now = static_cast<int>(done * kWidth / std::max<uint64_t>(total, 1));
     if (total < kWorthABar || now == shown) return;
     shown = now;
-    fmt::print(stderr, "\rloading [{:<{}}] {:.1f} of {:.1f} GiB", std::string(static_cast<size_t>(now), '='), kWidth,
-               static_cast<double>(done) / (1 << 30), static_cast<double>(total) / (1 << 30));
-    if (done == total) fmt::print(stderr, "\r\033[K");
+    print_stderr("\rloading [{:<{}}] {:.1f} of {:.1f} GiB", std::string(static_cast<size_t>(now), '='), kWidth,
+                 static_cast<double>(done) / (1 << 30), static_cast<double>(total) / (1 << 30));
+    if (done == total) print_stderr("\r\033[K");
     std::fflush(stderr);
   };
 }

@@ -1,9 +1,11 @@
 // The one binary: `nextn COMMAND`. An error is one line on stderr.
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <new>
 
 #include "app/command.h"
+#include "app/output.h"
 #include "base/error.h"
 
 namespace {
@@ -20,42 +22,59 @@ constexpr Command kCommands[] = {
     {"selftest", nextn::selftest_main, "check on this machine and model that drafts do not change the text"},
 };
 
-int usage(std::FILE* out, int status) {
-  fmt::print(out, "usage: nextn COMMAND [...]\n\n");
-  for (const Command& c : kCommands) fmt::print(out, "  {:<10}{}\n", c.name, c.summary);
-  fmt::print(out, "\n`nextn COMMAND --help` lists the flags of a command.\n");
-  return status;
+std::string usage() {
+  std::string text = "usage: nextn COMMAND [...]\n\n";
+  for (const Command& c : kCommands) text += fmt::format("  {:<10}{}\n", c.name, c.summary);
+  return text + "\n`nextn COMMAND --help` lists the flags of a command.\n";
 }
 
-int guarded(const Command& command, int argc, char** argv) {
-  try {
-    return command.main(argc, argv);
-  } catch (const nextn::Error& e) {
-    fmt::print(stderr, "nextn {}: {}\n", command.name, e.what());
-    return e.code() == nextn::ErrorCode::kUsage ? 2 : 1;
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "nextn {}: memory: the system has not got what was asked for\n", command.name);
-    return 1;
+int global_flag(std::string_view flag) {
+  if (flag == "--version") {
+    nextn::write_stdout(
+        fmt::format("nextn {} ({})\n", NEXTN_VERSION, nextn::select_kernels(std::getenv("NEXTN_ISA")).isa));
+  } else {
+    nextn::write_stdout(usage());
   }
+  return 0;
+}
+
+int dispatch(int argc, char** argv) {
+  const std::string_view name = argc < 2 ? "" : argv[1];
+  if (name == "--help" || name == "-h" || name == "--version") return global_flag(name);
+  for (const Command& c : kCommands) {
+    if (name != c.name) continue;
+    const int status = c.main(argc - 1, argv + 1);
+    nextn::write_stdout("");  // a command that printed and did not look whether it could
+    return status;
+  }
+  nextn::fail(nextn::ErrorCode::kUsage, "expected a command (run, inspect, selftest; --help says more), found {}",
+              argc < 2 ? "none" : fmt::format("'{}'", name));
+}
+
+// "nextn", or "nextn run".
+std::string program(int argc, char** argv) {
+  for (const Command& c : kCommands) {
+    if (argc >= 2 && std::strcmp(argv[1], c.name) == 0) return std::string("nextn ") + c.name;
+  }
+  return "nextn";
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) return usage(stderr, 2);
-  if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0) return usage(stdout, 0);
-  if (std::strcmp(argv[1], "--version") == 0) {
-    try {
-      fmt::print("nextn {} ({})\n", NEXTN_VERSION, nextn::select_kernels(std::getenv("NEXTN_ISA")).isa);
-      return 0;
-    } catch (const nextn::Error& e) {
-      fmt::print(stderr, "nextn: {}\n", e.what());
-      return 2;
-    }
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is a failed write, which names stdout
+  const auto complain = [&](std::string_view what) {
+    nextn::print_stderr("{}: {}\n", program(argc, argv), nextn::printable(what));
+  };
+  try {
+    return dispatch(argc, argv);
+  } catch (const nextn::Error& e) {
+    complain(e.what());
+    return e.code() == nextn::ErrorCode::kUsage ? 2 : 1;
+  } catch (const std::bad_alloc&) {
+    complain("memory: the system has not got what was asked for");
+  } catch (const std::exception& e) {
+    complain(e.what());
   }
-  for (const Command& c : kCommands) {
-    if (std::strcmp(argv[1], c.name) == 0) return guarded(c, argc - 1, argv + 1);
-  }
-  fmt::print(stderr, "nextn: expected a command (run, inspect, selftest), found '{}'\n", argv[1]);
-  return 2;
+  return 1;
 }

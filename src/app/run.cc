@@ -13,6 +13,7 @@
 #include <random>
 
 #include "app/command.h"
+#include "app/output.h"
 #include "base/error.h"
 #include "engine/logits_dump.h"
 #include "engine/session.h"
@@ -94,12 +95,6 @@ std::vector<int32_t> prompt_tokens(const RunFlags& flags, const Engine& engine) 
     if (text.ends_with('\n')) text.pop_back();
   }
   return engine.tokenizer().encode(text, true, true);
-}
-
-void write_stdout(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    fail(ErrorCode::kSystem, "stdout: cannot write: {}", std::strerror(errno));
-  }
 }
 
 uint64_t peak_resident_bytes() {
@@ -187,28 +182,27 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
 void print_statistics(Engine& engine, Session& session, const Generation& g, uint64_t seed) {
   const GenerateStats& s = g.stats;
   const int64_t n = static_cast<int64_t>(g.tokens.size()), drafted = total(s.drafted), accepted = total(s.accepted);
-  fmt::print(stderr, "\n\nmodel    {} ({}), MTP head {}{}, context {}\n", engine.file().path(),
-             engine.model().info().architecture, head_text(engine),
-             engine.model().info().has_head ? "" : ", not loaded", engine.options().n_ctx);
-  fmt::print(stderr, "         {} kernels, {} threads, loaded in {:.0f} ms; seed {}; ended by {}\n",
-             engine.ctx().kernels.isa, engine.options().n_threads, engine.load_ms(), seed,
-             end_reason_name(g.end_reason));
-  fmt::print(stderr, "prefill  {} tokens, {:.1f} ms, {:.1f} tok/s\n", s.prompt_n, s.prompt_ms,
-             per_second(s.prompt_n, s.prompt_ms));
-  fmt::print(stderr, "decode   {} tokens, {:.1f} ms, {:.1f} tok/s; {} cycles, draft {:.1f} ms, verify {:.1f} ms\n", n,
-             s.predicted_ms, per_second(n - 1, s.predicted_ms), s.cycles, s.draft_ms, s.verify_ms);
+  print_stderr("\n\nmodel    {} ({}), MTP head {}{}, context {}\n", engine.file().path(),
+               engine.model().info().architecture, head_text(engine),
+               engine.model().info().has_head ? "" : ", not loaded", engine.options().n_ctx);
+  print_stderr("         {} kernels, {} threads, loaded in {:.0f} ms; seed {}; ended by {}\n", engine.ctx().kernels.isa,
+               engine.options().n_threads, engine.load_ms(), seed, end_reason_name(g.end_reason));
+  print_stderr("prefill  {} tokens, {:.1f} ms, {:.1f} tok/s\n", s.prompt_n, s.prompt_ms,
+               per_second(s.prompt_n, s.prompt_ms));
+  print_stderr("decode   {} tokens, {:.1f} ms, {:.1f} tok/s; {} cycles, draft {:.1f} ms, verify {:.1f} ms\n", n,
+               s.predicted_ms, per_second(n - 1, s.predicted_ms), s.cycles, s.draft_ms, s.verify_ms);
   if (drafted > 0) {
-    fmt::print(stderr, "drafts   {} of {} accepted, by position", accepted, drafted);
+    print_stderr("drafts   {} of {} accepted, by position", accepted, drafted);
     for (size_t i = 0; i < s.drafted.size() && s.drafted[i] > 0; i++)
-      fmt::print(stderr, " {}/{}", s.accepted[i], s.drafted[i]);
-    fmt::print(stderr, "; acceptance length {:.2f}\n",
-               static_cast<double>(n - 1) / static_cast<double>(std::max<int64_t>(s.cycles, 1)));
+      print_stderr(" {}/{}", s.accepted[i], s.drafted[i]);
+    print_stderr("; acceptance length {:.2f}\n",
+                 static_cast<double>(n - 1) / static_cast<double>(std::max<int64_t>(s.cycles, 1)));
   }
-  fmt::print(stderr, "memory  ");
+  print_stderr("memory  ");
   for (const MemoryPart& part : memory_parts(engine, session)) {
-    fmt::print(stderr, " {} {:.1f} MiB", part.name, static_cast<double>(part.bytes) / (1 << 20));
+    print_stderr(" {} {:.1f} MiB", part.name, static_cast<double>(part.bytes) / (1 << 20));
   }
-  fmt::print(stderr, "; peak resident {:.1f} MiB\n", static_cast<double>(peak_resident_bytes()) / (1 << 20));
+  print_stderr("; peak resident {:.1f} MiB\n", static_cast<double>(peak_resident_bytes()) / (1 << 20));
 }
 
 // The flags' own values where they were given, else the file's, else the defaults.
@@ -269,11 +263,10 @@ int run_main(int argc, char** argv) {
   if (!parse_flags(app, argc, argv, &status)) return status;
   check_flags(app, flags);
 
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is a failed write, which names stdout
   Engine engine(flags.model.engine_options());
   const HeadVerdict& verdict = engine.head_verdict();
   if (verdict.kind == HeadVerdict::Kind::kIncomplete) {
-    fmt::print(stderr, "nextn run: no drafts, the MTP head is incomplete: {}\n", verdict.reason);
+    print_stderr("nextn run: no drafts, the MTP head is incomplete: {}\n", verdict.reason);
   }
   const std::vector<int32_t> prompt = prompt_tokens(flags, engine);
   if (!flags.logits.empty()) dump_logits(engine, prompt, flags.logits);
