@@ -4,7 +4,7 @@
 // all lanes and VPMADDUBSW multiplies them with the unsigned weights into pairs of 16-bit sums; these never saturate,
 // because only as many words are added before VPMADDWD widens them as the weights' range allows. There are too few
 // registers for M = 8: the sums of the rows live in a small array on the stack.
-#include "kernels/avx2/matmul.h"
+#include "kernels/avx2/functions.h"
 
 #include <immintrin.h>
 

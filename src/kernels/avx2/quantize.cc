@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "base/fp16.h"
-#include "kernels/avx2/matmul.h"
+#include "kernels/avx2/functions.h"
 
 namespace nextn::avx2 {
 

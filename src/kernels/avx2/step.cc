@@ -1,4 +1,4 @@
-#include "kernels/avx2/step.h"
+#include "kernels/avx2/functions.h"
 
 #include "kernels/avx2/vec.h"
 

@@ -3,7 +3,7 @@
 // One zmm lane is one output row: four bytes of an activation row are broadcast to all lanes and VPDPBUSD adds 16 dots
 // of 4 inputs, so nothing is ever summed across lanes. Weights are unpacked once for all M rows into 8 registers (32
 // inputs); the sums of the M rows stay in registers over a block.
-#include "kernels/avx512/matmul.h"
+#include "kernels/avx512/functions.h"
 
 #include <immintrin.h>
 

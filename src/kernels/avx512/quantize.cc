@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "base/fp16.h"
-#include "kernels/avx512/matmul.h"
+#include "kernels/avx512/functions.h"
 
 namespace nextn::avx512 {
 

@@ -1,4 +1,4 @@
-#include "kernels/avx512/step.h"
+#include "kernels/avx512/functions.h"
 
 #include "kernels/avx512/vec.h"
 

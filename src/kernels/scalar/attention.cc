@@ -7,7 +7,7 @@
 #include "base/fp16.h"
 #include "kernels/lanes.h"
 #include "kernels/scalar/exp.h"
-#include "kernels/scalar/step.h"
+#include "kernels/scalar/functions.h"
 
 namespace nextn::scalar {
 

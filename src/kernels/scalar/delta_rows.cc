@@ -20,7 +20,7 @@
 // Not in the paper: the scale Dv^-1/2 on o (the published models; Dk = Dv there). A replay runs steps 1-4 on recorded
 // k, v, beta and decay: the same inputs in the same order, so the same bits as if the rows had been sure at once.
 #include "kernels/lanes.h"
-#include "kernels/scalar/step.h"
+#include "kernels/scalar/functions.h"
 
 namespace nextn::scalar {
 

@@ -1,7 +1,7 @@
 // The truth for norms, activations, rope, convolution and arg max: plain loops in the order that lanes.h fixes.
 #include "kernels/lanes.h"
 #include "kernels/scalar/exp.h"
-#include "kernels/scalar/step.h"
+#include "kernels/scalar/functions.h"
 
 namespace nextn::scalar {
 

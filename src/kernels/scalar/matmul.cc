@@ -12,7 +12,7 @@
 //   Q6_K         for each superblock, with i_b = sc_2b sum_first_16 w q + sc_2b+1 sum_last_16 w q as an exact integer:
 //                  block = fma(float(i_b), a_b, block);  acc = fma(d, block, acc)
 //   F32 F16 BF16 p_j = fma(w_k, x_k, p_j) for j = k mod 4, k ascending; (p_0 + p_1) + (p_2 + p_3)
-#include "kernels/scalar/matmul.h"
+#include "kernels/scalar/functions.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "base/fp16.h"
-#include "kernels/scalar/matmul.h"
+#include "kernels/scalar/functions.h"
 
 namespace nextn::scalar {
 

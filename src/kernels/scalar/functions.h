@@ -1,0 +1,9 @@
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace nextn::scalar {
+
+#include "kernels/functions.inc"
+
+}  // namespace nextn::scalar
