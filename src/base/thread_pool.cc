@@ -2,6 +2,10 @@
 
 #include <immintrin.h>
 
+#include <system_error>
+
+#include "base/error.h"
+
 namespace nextn {
 
 namespace {
@@ -12,13 +16,26 @@ constexpr int kSpins = 2000;
 }  // namespace
 
 ThreadPool::ThreadPool(int n_threads) {
-  for (int i = 1; i < n_threads; i++) workers_.emplace_back([this] { work(); });
+  try {
+    for (int i = 1; i < n_threads; i++) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error& e) {
+    const int n_started = this->n_threads();
+    stop();  // those that run wait for work, and would be waited for
+    fail(ErrorCode::kSystem, "threads: expected {}, the system has not got more than {}: {}", n_threads, n_started,
+         e.code().message());
+  }
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+// Ends here, not where members are destroyed: workers watch members that would go before the threads do.
+void ThreadPool::stop() noexcept {
   stopping_.store(true);
   n_jobs_.fetch_add(1);
   n_jobs_.notify_all();
+  workers_.clear();
 }
 
 void ThreadPool::take_tiles() noexcept {

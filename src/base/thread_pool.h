@@ -12,7 +12,7 @@ namespace nextn {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int n_threads);  // the calling thread is one of them
+  explicit ThreadPool(int n_threads);  // the calling thread is one of them; throws Error{kSystem}
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -34,6 +34,7 @@ class ThreadPool {
   using Call = void (*)(const void* fn, int tile);
 
   void run_job(int n_tiles, Call call, const void* fn) noexcept;
+  void stop() noexcept;
   void work() noexcept;
   void take_tiles() noexcept;
 
