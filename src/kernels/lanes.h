@@ -15,7 +15,7 @@ static inline float fold_lanes(const float* lane) {
 }
 
 // exp(x) = 2^n exp(r), n = round(x / ln 2), r = x - n ln 2 in two steps, exp(r) by a polynomial of degree 6 in Horner's
-// scheme; relative error below 2e-7 on [kExpLow, kExpHigh], to which x is clamped. NaN stays NaN.
+// scheme; relative error below 2.5e-7 on [kExpLow, kExpHigh], to which x is clamped. NaN stays NaN.
 constexpr float kExpLow = -87.0f, kExpHigh = 88.0f;
 constexpr float kLog2E = 1.44269504088896341f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 constexpr float kRoundMagic =
