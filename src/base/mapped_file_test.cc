@@ -1,0 +1,83 @@
+#include "base/mapped_file.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace nextn {
+namespace {
+
+class MappedFileTest : public ::testing::Test {
+ protected:
+  MappedFileTest() : dir_(std::filesystem::path(::testing::TempDir()) / ("mapped_file_" + std::to_string(getpid()))) {
+    std::filesystem::create_directories(dir_);
+  }
+  ~MappedFileTest() override { std::filesystem::remove_all(dir_); }
+
+  std::string path(const std::string& name) const { return (dir_ / name).string(); }
+  std::string write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(path(name), std::ios::binary) << bytes;
+    return path(name);
+  }
+  static void expect_error(const std::string& path, ErrorCode code, const std::string& message) {
+    try {
+      MappedFile file(path);
+      ADD_FAILURE() << path << " was opened";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), code);
+      EXPECT_EQ(std::string(e.what()), path + ": " + message);
+    }
+  }
+
+  std::filesystem::path dir_;
+};
+
+TEST_F(MappedFileTest, HoldsTheBytesOfTheFile) {
+  std::string bytes(3 * 4096 + 5, '\0');
+  for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<char>(i * 7);
+  MappedFile file(write("a", bytes));
+  EXPECT_EQ(file.path(), path("a"));
+  ASSERT_EQ(file.bytes().size(), bytes.size());
+  EXPECT_TRUE(std::equal(file.bytes().begin(), file.bytes().end(), reinterpret_cast<const uint8_t*>(bytes.data())));
+  // Pages that were given back come again, whatever part was named.
+  for (const size_t offset : {0, 1, 4096, 5000}) {
+    for (const size_t size : {size_t{0}, size_t{1}, size_t{4096}, bytes.size() - offset}) file.release(offset, size);
+  }
+  EXPECT_TRUE(std::equal(file.bytes().begin(), file.bytes().end(), reinterpret_cast<const uint8_t*>(bytes.data())));
+  const uint8_t* const data = file.bytes().data();
+  const MappedFile moved = std::move(file);
+  EXPECT_EQ(moved.bytes().data(), data);
+  EXPECT_EQ(moved.bytes()[1], 7);
+}
+
+TEST_F(MappedFileTest, AnEmptyFileHasNoBytes) {
+  const MappedFile file(write("empty", ""));
+  EXPECT_EQ(file.bytes().size(), 0u);
+  file.release(0, 0);
+}
+
+TEST_F(MappedFileTest, BytesCanStandInForAFile) {
+  const std::vector<uint8_t> bytes = {1, 2, 3};
+  const MappedFile file("built in", bytes);
+  EXPECT_EQ(file.path(), "built in");
+  EXPECT_EQ(file.bytes().data(), bytes.data());
+  file.release(0, 3);
+  EXPECT_EQ(file.bytes()[2], 3);
+}
+
+TEST_F(MappedFileTest, WhatIsNotAFileIsAnError) {
+  expect_error(path("missing"), ErrorCode::kSystem, "cannot open: No such file or directory");
+  expect_error(write("file", "x") + "/below", ErrorCode::kSystem, "cannot open: Not a directory");
+  expect_error(dir_.string(), ErrorCode::kFile, "expected a regular file");
+  expect_error("/dev/null", ErrorCode::kFile, "expected a regular file");
+  expect_error("", ErrorCode::kSystem, "cannot open: No such file or directory");
+}
+
+}  // namespace
+}  // namespace nextn

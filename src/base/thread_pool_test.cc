@@ -1,0 +1,103 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+#include <vector>
+
+#include "base/error.h"
+
+namespace nextn {
+namespace {
+
+TEST(ThreadPool, RunsEveryTileExactlyOnce) {
+  for (int n_threads = 1; n_threads <= 4; n_threads++) {
+    ThreadPool pool(n_threads);
+    ASSERT_EQ(pool.n_threads(), n_threads);
+    for (int n_tiles = 0; n_tiles <= 1000; n_tiles++) {
+      std::vector<int> times(n_tiles);  // plain memory: what the threads wrote must be visible after run()
+      pool.run(n_tiles, [&](int tile) { times[tile]++; });
+      for (int tile = 0; tile < n_tiles; tile++) {
+        ASSERT_EQ(times[tile], 1) << "tile " << tile << " of " << n_tiles << ", " << n_threads << " threads";
+      }
+    }
+  }
+}
+
+// Jobs of changing size, each on the stack of its own call, one right after the other: a worker that comes late to one
+// must do no harm to the next.
+TEST(ThreadPool, ManyShortJobsInARow) {
+  for (int n_threads = 2; n_threads <= 4; n_threads++) {
+    ThreadPool pool(n_threads);
+    int64_t sum = 0, expected = 0;
+    for (int job = 0; job < 20'000; job++) {
+      const int n_tiles = 2 + job % 7;
+      std::vector<int64_t> result(n_tiles, -1);
+      pool.run(n_tiles, [&, job](int tile) { result[tile] = 1000 * job + tile; });
+      sum += std::accumulate(result.begin(), result.end(), int64_t{0});
+      expected += static_cast<int64_t>(n_tiles) * 1000 * job + n_tiles * (n_tiles - 1) / 2;
+    }
+    ASSERT_EQ(sum, expected);
+  }
+}
+
+// Each job reads, at other tiles, what the job before has written.
+TEST(ThreadPool, OneJobSeesWhatTheOneBeforeWrote) {
+  ThreadPool pool(4);
+  const int n = 64;
+  std::vector<std::vector<int>> now(n, {0}), next(n);
+  for (int job = 1; job <= 1000; job++) {
+    pool.run(n, [&](int tile) { next[tile] = {now[(tile + 17) % n][0] + 1}; });
+    std::swap(now, next);
+  }
+  for (int tile = 0; tile < n; tile++) EXPECT_EQ(now[tile][0], 1000);
+}
+
+TEST(ThreadPool, WorkersThatSleepAreWoken) {
+  ThreadPool pool(2);
+  for (int job = 0; job < 20; job++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // past the time workers spin
+    std::atomic<int> arrived{0};
+    // Tile 0 and tile 1 wait for each other: this ends only if two threads run them.
+    pool.run(2, [&](int) {
+      arrived++;
+      while (arrived < 2) std::this_thread::yield();
+    });
+    EXPECT_EQ(arrived, 2);
+  }
+}
+
+TEST(ThreadPool, ComesAndGoesWithoutWork) {
+  for (int i = 0; i < 200; i++) ThreadPool pool(1 + i % 4);
+}
+
+// Where the system refuses a thread, those that were started end and the error is ours. In a process of its own.
+void start_more_threads_than_there_is_room_for() {
+  const rlimit limit = {200u << 20, 200u << 20};  // of address space: enough for some stacks of 8 MiB
+  setrlimit(RLIMIT_AS, &limit);
+  alarm(20);
+  try {
+    ThreadPool pool(200);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    std::_Exit(e.code() == ErrorCode::kSystem ? 3 : 4);
+  }
+  std::_Exit(0);
+}
+
+TEST(ThreadPoolDeathTest, ThreadsThatAreNotToBeHadAreAnError) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "sanitizers need the address space themselves";
+#endif
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(start_more_threads_than_there_is_room_for(), ::testing::ExitedWithCode(3), "threads: expected 200");
+}
+
+}  // namespace
+}  // namespace nextn
