@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdlib>
 
 #include "app/command.h"
@@ -36,6 +37,27 @@ T in_range(const char* flag, T value, T low, T high) {
   if (!(value >= low && value <= high))
     fail(ErrorCode::kUsage, "{}: expected {} to {}, found {}", flag, low, high, value);
   return value;
+}
+
+// "", or why `text` is not a number. CLI11 takes nothing for 0 and an integer that is too large for the largest.
+template <class T>
+std::string number_error(const std::string& text) {
+  T value{};
+  const char* const first = text.data() + (text.starts_with('+') ? 1 : 0);
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(first, last, value);
+  if (error == std::errc() && end == last) return "";
+  return fmt::format("expected a number{}, found '{}'",
+                     error == std::errc::result_out_of_range ? " of fewer digits" : "", text);
+}
+
+void check_numbers(CLI::App& app) {
+  for (CLI::Option* const option : app.get_options()) {
+    if (option->get_type_name() == "INT")
+      option->check([](const std::string& text) { return number_error<int64_t>(text); });
+    if (option->get_type_name() == "FLOAT")
+      option->check([](const std::string& text) { return number_error<double>(text); });
+  }
 }
 
 }  // namespace
@@ -86,6 +108,7 @@ bool parse_flags(CLI::App& app, int argc, char** argv, int* status) {
     }
     args.push_back(arg);
   }
+  check_numbers(app);
   try {
     app.parse(args);
     return true;
