@@ -1,0 +1,692 @@
+#!/usr/bin/env python3
+"""Tests of the program from outside: arguments, files, exit statuses, what goes to stdout and what to stderr.
+
+    NEXTN=build/release/nextn NEXTN_TEST_MODELS=build/release/tests/models python3 tests/cli/cli_test.py
+"""
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+NEXTN = os.environ.get("NEXTN", "nextn")
+MODELS = Path(os.environ.get("NEXTN_TEST_MODELS", "."))
+MIXED, Q4 = str(MODELS / "tiny-mixed-q8_0.gguf"), str(MODELS / "tiny-mixed-q4_k_m.gguf")
+NO_HEAD, TIED = str(MODELS / "tiny-no-head.gguf"), str(MODELS / "tiny-tied-q4_k_m.gguf")
+N_VOCAB, N_EMBD, EOS = 2048, 256, 2045  # of all tiny models
+PROMPT = "The quick brown fox jumps over the lazy dog, and then it sleeps."
+
+
+class Result:
+    def __init__(self, rc, out, err):
+        self.rc, self.bytes, self.err = rc, out, err
+
+    @property
+    def out(self):
+        return self.bytes.decode()
+
+
+def nextn(*args, stdin=b"", env=None, **options):
+    options.setdefault("stdout", subprocess.PIPE)
+    done = subprocess.run([NEXTN, *map(str, args)], input=stdin, stderr=subprocess.PIPE, timeout=60,
+                          env={**os.environ, **(env or {})}, **options)
+    return Result(done.returncode, done.stdout or b"", done.stderr.decode(errors="replace"))
+
+
+def run(*args, model=MIXED, **options):
+    return nextn("run", "-m", model, "-t", 1, *args, **options)
+
+
+# ------------------------------------------------------------------------------------------------- GGUF files made here
+U8, U16, U32, I32, F32, BOOL, STR, ARR, U64 = 0, 2, 4, 5, 6, 7, 8, 9, 10
+PACK = {U8: "<B", U16: "<H", U32: "<I", I32: "<i", F32: "<f", BOOL: "<?", U64: "<Q"}
+BLOCK = {"F32": (0, 1, 4), "Q8_0": (8, 32, 34), "IQ4_XS": (23, 256, 136), "IQ2_XXS": (16, 256, 66), "MXFP4": (39, 32, 17)}
+
+
+def string(text):
+    data = text if isinstance(text, bytes) else text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def value(kind, v):
+    return string(v) if kind == STR else struct.pack(PACK[kind], v)
+
+
+def gguf(keys, tensors):
+    """keys: (key, type, value) or (key, ARR, values, element type); tensors: (name, shape, name of the type)."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    for key, kind, v, *element in keys:
+        head += string(key) + struct.pack("<I", kind)
+        if kind == ARR:
+            head += struct.pack("<IQ", element[0], len(v)) + b"".join(value(element[0], x) for x in v)
+        else:
+            head += value(kind, v)
+    data = b""
+    for name, shape, kind in tensors:
+        number, values, size = BLOCK[kind]
+        n = 1
+        for x in shape:
+            n *= x
+        head += string(name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", x) for x in shape)
+        head += struct.pack("<IQ", number, len(data))
+        data += bytes((n // values * size + 31) // 32 * 32)
+    return head + bytes(-len(head) % 32) + data
+
+
+LLAMA = [("general.architecture", STR, "llama"), ("general.name", STR, "A llama"), ("llama.block_count", U32, 1),
+         ("llama.embedding_length", U32, 256), ("llama.attention.head_count", U32, 4),
+         ("tokenizer.ggml.model", STR, "llama"), ("tokenizer.ggml.tokens", ARR, ["<s>", "</s>", "a"], STR),
+         ("tokenizer.ggml.eos_token_id", U32, 1)]
+LLAMA_TENSORS = [("token_embd.weight", [256, 3], "Q8_0"), ("blk.0.attn_norm.weight", [256], "F32"),
+                 ("blk.0.attn_q.weight", [256, 256], "IQ4_XS"), ("blk.0.ffn_up.weight", [256, 512], "IQ2_XXS"),
+                 ("blk.0.ffn_down.weight", [512, 256], "MXFP4")]
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls._dir = tempfile.TemporaryDirectory(prefix="nextn_cli_")
+        cls.dir = Path(cls._dir.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls._dir.cleanup()
+
+    def write(self, name, data):
+        path = self.dir / name
+        path.write_bytes(data)
+        return str(path)
+
+    def assert_error(self, result, status, *mentions):
+        """One line on stderr and this status. A status below zero would be a signal."""
+        self.assertEqual(result.rc, status, result.err)
+        self.assertEqual(len(result.err.splitlines()), 1, result.err)
+        self.assertTrue(result.err.startswith("nextn") and result.err.endswith("\n"), result.err)
+        for text in mentions:
+            self.assertIn(text, result.err)
+
+    def refused(self, *args, status=2, mentions=(), **options):
+        with self.subTest(args=args):
+            result = nextn(*args, **options)
+            self.assert_error(result, status, *mentions)
+            self.assertEqual(result.bytes, b"")
+
+    def json(self, *args, model=MIXED, **options):
+        """The object that `run --json` printed, and nothing else."""
+        result = run("--json", *args, model=model, **options)
+        self.assertEqual(result.rc, 0, result.err)
+        self.assertEqual(result.out.count("\n"), 1)
+        self.assertTrue(result.out.endswith("\n"))
+        return json.loads(result.out)
+
+    def inspect(self, *args):
+        result = nextn("inspect", "--json", *args)
+        self.assertEqual((result.rc, result.err), (0, ""))
+        self.assertEqual(result.out.count("\n"), 1)
+        return json.loads(result.out)
+
+
+class Usage(Case):
+    def test_commands(self):
+        self.refused(mentions=["expected a command"])
+        self.refused("", mentions=["expected a command"])
+        self.refused("walk", mentions=["'walk'"])
+        self.refused("--walk", mentions=["'--walk'"])
+        self.refused("wa\x1b[2J\nlk", mentions=[r"wa\x1b[2J\x0alk"])
+
+    def test_help_and_version(self):
+        for args in (["--help"], ["-h"], ["run", "--help"], ["inspect", "-h"], ["selftest", "--help"], ["--version"]):
+            with self.subTest(args=args):
+                result = nextn(*args)
+                self.assertEqual((result.rc, result.err), (0, ""))
+                self.assertTrue(result.out.endswith("\n"))
+        self.assertRegex(nextn("--version").out, r"^nextn \d+\.\d+\.\d+ \((scalar|avx2|avx512)\)\n$")
+
+    def test_unknown_flags_and_arguments(self):
+        for command in ("run", "inspect", "selftest"):
+            self.refused(command, "--walk")
+            self.refused(command, "-Z")
+            self.refused(command, "--walk\nfast")
+        self.refused("run", "-p", "a", "b")
+        self.refused("inspect", MIXED, MIXED)
+        self.refused("inspect", MIXED, "-m", MIXED)
+
+    def test_missing_values(self):
+        for flag in ("-m", "-p", "-f", "-n", "-t", "-c", "-b", "-ub", "-ctk", "--tokens", "-r", "--temp", "--logits"):
+            self.refused("run", flag)
+        self.refused("inspect", "-m")
+
+    def test_numbers(self):
+        for flag in ("-n", "-t", "-c", "-b", "-ub", "-s", "--temp", "--top-k", "--top-p", "--min-p",
+                     "--repeat-penalty", "--repeat-last-n", "--frequency-penalty", "--presence-penalty",
+                     "--spec-draft-n-max", "--spec-draft-n-min", "--spec-draft-p-min"):
+            for text in ("x", "1x", "", "1e99999", "9" * 400):
+                self.refused("run", "-p", "a", flag, text)
+
+    def test_ranges(self):
+        for flag, values in {
+                "-t": [-1, 1025], "-c": [-1, 2**30 + 1], "-b": [-1, 0, 65537], "-ub": [-1, 0, 65537], "-n": [-2],
+                "-s": [-2], "--temp": ["nan", "inf", "-inf"], "--top-p": [-0.1, 1.1, "nan"],
+                "--min-p": [-0.1, 1.1, "nan"], "--repeat-penalty": [0, -1, 101, "nan", "inf"],
+                "--repeat-last-n": [-1, 4097], "--frequency-penalty": [-101, 101, "nan"],
+                "--presence-penalty": [-101, 101, "nan"], "--spec-draft-n-max": [-1, 65],
+                "--spec-draft-n-min": [-1, 65], "--spec-draft-p-min": [-0.1, 1.1, "nan"]}.items():
+            for v in values:
+                self.refused("run", "-p", "a", flag, v)
+        self.refused("selftest", "-n", 0)
+
+    def test_choices(self):
+        for flag in ("-ctk", "-ctv", "-ctkd", "-ctvd", "--spec-type", "--spec-adaptive"):
+            for text in ("x", "F16 ", "q4_0"):
+                self.refused("run", "-p", "a", flag, text)
+        self.refused("selftest", "--inject", "x")
+        self.refused("run", "-p", "a", env={"NEXTN_ISA": "nonsense"}, mentions=["NEXTN_ISA", "'nonsense'"])
+        self.refused("--version", env={"NEXTN_ISA": "nonsense"}, mentions=["NEXTN_ISA"])
+        self.refused("run", "-m", NO_HEAD, "-p", "a", "--spec-type", "mtp", mentions=[NO_HEAD])
+
+    def test_prompts(self):
+        self.refused("run", mentions=["-p, -f and --tokens"])
+        self.refused("run", "-p", "a", "--tokens", "1")
+        self.refused("run", "-p", "a", "-f", "-")
+        self.refused("run", "-f", "-", "--tokens", "1")
+        self.refused("run", "-p", "a", "-r", "")
+        self.refused("run", "-p", "a", "-r", "b", "-r", "")
+        for ids in ("a", "1,", ",1", "1,,2", "1 2", "1.5", "99999999999"):
+            self.refused("run", "--tokens", ids, mentions=["--tokens"])
+        for bias in ("1", "x+1", "1+x", "1=x", "1+", f"{N_VOCAB}+1", "1+nan"):
+            self.refused("run", "-p", "a", "-l", bias)
+
+
+class WrongFiles(Case):
+    def no_good(self, path, *mentions):
+        for args in (["run", "-p", "a", "-m", path], ["inspect", path], ["inspect", "--json", "-m", path]):
+            self.refused(*args, status=1, mentions=[path, *mentions])
+
+    def test_not_a_file(self):
+        self.no_good(str(self.dir / "none.gguf"), "No such file")
+        self.no_good(str(self.dir))
+        self.no_good("/dev/null")
+        self.no_good(self.write("empty.gguf", b""))
+
+    def test_truncated(self):
+        whole = Path(MIXED).read_bytes()
+        for n in (1, 4, 8, 23, 24, 100, 5000, 60000, len(whole) // 2, len(whole) - 1000):
+            self.no_good(self.write("cut.gguf", whole[:n]))
+
+    def test_random(self):
+        rng = random.Random(1)
+        self.no_good(self.write("noise.gguf", rng.randbytes(10000)))
+        self.no_good(self.write("magic.gguf", b"GGUF" + rng.randbytes(10000)))
+        self.no_good(self.write("version.gguf", b"GGUF" + struct.pack("<IQQ", 3, 2**60, 2**60) + rng.randbytes(1000)))
+
+    def test_damaged_anywhere(self):
+        """Whatever the header says: an answer or one line of error, never a crash."""
+        whole, rng = Path(MIXED).read_bytes(), random.Random(2)
+        for i in range(60):
+            data = bytearray(whole)
+            for _ in range(rng.choice((1, 3, 20))):
+                data[rng.randrange(24, 46000 if i % 2 else 2000)] = rng.choice((0, 1, 127, 255, rng.randrange(256)))
+            path = self.write("damaged.gguf", data)
+            for args in (["inspect", path], ["run", "-m", path, "-t", 1, "-p", "a", "-n", 1]):
+                result = nextn(*args)
+                with self.subTest(i=i, args=args):
+                    self.assertIn(result.rc, (0, 1))
+                    if result.rc == 1:
+                        self.assert_error(result, 1)
+
+    def test_another_architecture(self):
+        path = self.write("llama.gguf", gguf(LLAMA, LLAMA_TENSORS))
+        self.refused("run", "-p", "a", "-m", path, status=1, mentions=[path, "general.architecture", "llama"])
+
+    def test_hostile_name(self):
+        keys = [("general.architecture", STR, "ll\x1b]0;x\x07\nama")]
+        path = self.write("hostile.gguf", gguf(keys, []))
+        self.refused("run", "-p", "a", "-m", path, status=1, mentions=[r"ll\x1b]0;x\x07\x0aama"])
+
+    def test_prompt_file(self):
+        self.refused("run", "-f", str(self.dir / "none.txt"), status=1, mentions=["none.txt", "No such file"])
+        self.refused("run", "-f", str(self.dir), status=1, mentions=[str(self.dir)])
+        self.refused("run", "-p", "", status=1, mentions=["prompt"])
+
+    def test_logits_prefix(self):
+        prefix = str(self.dir / "none" / "x")
+        self.refused("run", "-p", "a", "-n", 0, "--logits", prefix, status=1, mentions=[prefix])
+
+    def test_prompt_that_does_not_fit(self):
+        self.refused("run", "-p", PROMPT, "-c", 4, status=1, mentions=["prompt", "at most 4"])
+        self.refused("run", "-p", PROMPT, "-c", 4, "--logits", str(self.dir / "x"), status=1, mentions=["prompt"])
+        for token in (-1, N_VOCAB, 2**31 - 1):
+            self.refused("run", "--tokens", f"1,{token}", "-m", MIXED, status=1, mentions=["prompt: token 1", str(token)])
+
+    def test_stdout(self):
+        reader, gone = os.pipe()
+        os.close(reader)
+        with open("/dev/full", "wb") as full:
+            for args in (["run", "-m", MIXED, "-p", "a", "-n", 40], ["run", "--json", "-m", MIXED, "-p", "a", "-n", 4],
+                         ["inspect", MIXED], ["inspect", "--json", MIXED], ["--help"], ["--version"],
+                         ["run", "--help"]):
+                self.refused(*args, status=1, stdout=full, mentions=["stdout: cannot write"])
+                self.refused(*args, status=1, stdout=gone, mentions=["stdout: cannot write"])
+                self.refused(*args, status=1, stdout=None, preexec_fn=lambda: os.close(1),
+                             mentions=["stdout: cannot write"])
+        os.close(gone)
+
+    def test_stderr(self):
+        """Nobody to tell is no reason to fail, or to crash."""
+        with open("/dev/full", "wb") as full:
+            for args, rc in ((["run", "-m", MIXED, "-p", "a", "-n", "2"], 0), (["walk"], 2), (["run"], 2),
+                             (["inspect", "none.gguf"], 1)):
+                for options in ({"stderr": full}, {"preexec_fn": lambda: os.close(2)}):
+                    done = subprocess.run([NEXTN, *args], stdout=subprocess.DEVNULL, **options)
+                    self.assertEqual(done.returncode, rc, (args, options))
+
+
+class Run(Case):
+    def test_json(self):
+        r = self.json("-p", PROMPT, "-n", 12)
+        self.assertEqual(list(r), ["text", "tokens", "seed", "end_reason", "logits_digest", "state_digest", "timings",
+                                   "model", "memory"])
+        timings = r["timings"]
+        self.assertEqual(set(timings), {
+            "load_ms", "calibrate_ms", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", "predicted_ms",
+            "predicted_per_second", "draft_n", "draft_n_accepted", "drafted_per_position", "accepted_per_position",
+            "cycles", "draft_ms", "verify_ms"})
+        self.assertEqual(timings["predicted_n"], len(r["tokens"]))
+        self.assertEqual(timings["draft_n"], sum(timings["drafted_per_position"]))
+        self.assertEqual(timings["draft_n_accepted"], sum(timings["accepted_per_position"]))
+        self.assertRegex(r["logits_digest"], "^[0-9a-f]{16}$")
+        self.assertRegex(r["state_digest"], "^[0-9a-f]{16}$")
+        self.assertEqual(r["model"]["path"], MIXED)
+        self.assertEqual((r["model"]["n_vocab"], r["model"]["n_embd"], r["model"]["n_layers"]), (N_VOCAB, N_EMBD, 4))
+        self.assertEqual((r["model"]["head"], r["model"]["head_loaded"], r["model"]["threads"]), ("usable", True, 1))
+        parts = {k: v for k, v in r["memory"].items() if k not in ("total", "peak_resident")}
+        self.assertEqual(sum(parts.values()), r["memory"]["total"])
+
+    def test_text_is_the_same_without_json(self):
+        for temp in (0, 1.5):
+            flags = ["-p", PROMPT, "-n", 24, "--temp", temp, "-s", 3]
+            plain = run(*flags)
+            self.assertEqual(plain.rc, 0)
+            self.assertEqual(plain.out, self.json(*flags)["text"])
+            for word in ("model", "prefill", "decode", "drafts", "memory", "seed 3", "ended by length"):
+                self.assertIn(word, plain.err)
+
+    def test_prompt_sources(self):
+        flags = ["-n", 8, "--temp", 0]
+        want = self.json("-p", PROMPT, *flags)
+        path = self.write("prompt.txt", PROMPT.encode() + b"\n")
+        same = ["tokens", "logits_digest", "state_digest"]
+        for got in (self.json("-f", path, *flags), self.json("-f", "-", *flags, stdin=PROMPT.encode()),
+                    self.json("-f", "-", *flags, stdin=PROMPT.encode() + b"\n")):
+            self.assertEqual([got[k] for k in same], [want[k] for k in same])
+        two = self.json("-f", "-", *flags, stdin=PROMPT.encode() + b"\n\n")
+        self.assertEqual(two["timings"]["prompt_n"], want["timings"]["prompt_n"] + 1)
+
+    def test_prompt_of_any_bytes(self):
+        r = self.json("-f", "-", "-n", 4, stdin=bytes(range(256)))
+        self.assertEqual(len(r["tokens"]), 4)
+
+    def test_tokens(self):
+        whole = self.json("--tokens", "300,301,302", "-n", 8, "--temp", 0)
+        self.assertEqual(whole["timings"]["prompt_n"], 3)
+        ids = [300, 301, 302] + whole["tokens"][:4]
+        rest = self.json("--tokens", ",".join(map(str, ids)), "-n", 4, "--temp", 0)
+        self.assertEqual(rest["tokens"], whole["tokens"][4:])
+        self.assertEqual(rest["state_digest"], whole["state_digest"])
+
+    def test_seed(self):
+        flags = ["-p", PROMPT, "-n", 16, "--temp", 1.5]
+        drawn = self.json(*flags)
+        again = self.json(*flags, "-s", drawn["seed"])
+        self.assertEqual(again["seed"], drawn["seed"])
+        self.assertEqual(again["tokens"], drawn["tokens"])
+        self.assertEqual(again["logits_digest"], drawn["logits_digest"])
+        texts = {tuple(self.json(*flags, "-s", s)["tokens"]) for s in range(4)}
+        self.assertEqual(len(texts), 4)
+
+    def test_greedy_does_not_look_at_the_seed(self):
+        texts = {self.json("-p", PROMPT, "-n", 16, "--temp", 0, "-s", s)["logits_digest"] for s in range(3)}
+        self.assertEqual(len(texts), 1)
+
+    def test_no_tokens_asked_for(self):
+        r = self.json("-p", PROMPT, "-n", 0)
+        self.assertEqual((r["text"], r["tokens"], r["end_reason"]), ("", [], "length"))
+        self.assertEqual(r["timings"]["cycles"], 0)
+        plain = run("-p", PROMPT, "-n", 0)
+        self.assertEqual((plain.rc, plain.bytes), (0, b""))
+
+    def test_length(self):
+        for n in (1, 2, 3, 17):
+            for k in (0, 1, 4):
+                r = self.json("-p", PROMPT, "-n", n, "--spec-draft-n-max", k, "--temp", 0)
+                self.assertEqual((len(r["tokens"]), r["end_reason"]), (n, "length"))
+
+    def test_stop_strings(self):
+        flags = ["-p", PROMPT, "-n", 40, "--temp", 0]
+        text = self.json(*flags)["text"]
+        word = text.split()[10]
+        stops = {
+            "a whole word": [" " + word],
+            "inside a token": [word[1:3]],
+            "across tokens": [text[text.index(word) - 4:text.index(word) + 2]],
+            "a long one": [text[30:90]],
+            "the first of several": ["not in it", text[60:66], text[20:25]],
+            "at the end": [text[-3:]],
+        }
+        for name, strings in stops.items():
+            with self.subTest(name):
+                asked = [x for s in strings for x in ("-r", s)]
+                found = min(text.index(s) for s in strings if s in text)
+                results = [self.json(*flags, *asked, "--spec-draft-n-max", k) for k in (0, 1, 4)]
+                for r in results:
+                    self.assertEqual((r["text"], r["end_reason"]), (text[:found], "stop"))
+                    self.assertEqual(r["tokens"], results[0]["tokens"])
+                    self.assertEqual(r["logits_digest"], results[0]["logits_digest"])
+                    self.assertEqual(r["state_digest"], results[0]["state_digest"])
+                self.assertEqual(run(*flags, *asked).out, text[:found])
+
+    def test_a_stop_string_that_only_begins(self):
+        flags = ["-p", PROMPT, "-n", 20, "--temp", 0]
+        text = self.json(*flags)["text"]
+        r = self.json(*flags, "-r", text[-3:] + "!")
+        self.assertEqual((r["text"], r["end_reason"]), (text, "length"))
+
+    def test_end_of_text(self):
+        force = ["-p", PROMPT, "-n", 5, "-l", f"{EOS}+inf"]
+        r = self.json(*force)
+        self.assertEqual((r["text"], r["tokens"], r["end_reason"]), ("", [], "eos"))
+        r = self.json(*force, "--ignore-eos")
+        self.assertEqual((r["tokens"], r["end_reason"]), ([EOS] * 5, "length"))
+
+    def test_context(self):
+        for k in (0, 1, 4):
+            r = self.json("-p", PROMPT, "-c", 96, "--temp", 0, "--ignore-eos", "--spec-draft-n-max", k)
+            self.assertEqual(r["end_reason"], "context")
+            self.assertEqual(r["timings"]["prompt_n"] + len(r["tokens"]), 97)  # the last one needs no room
+            if k == 0:
+                first = r
+            self.assertEqual([r[x] for x in ("tokens", "logits_digest", "state_digest")],
+                             [first[x] for x in ("tokens", "logits_digest", "state_digest")])
+        n = first["timings"]["prompt_n"]
+        self.assertEqual(len(self.json("-p", PROMPT, "-c", n)["tokens"]), 1)
+
+    def interrupted(self, *flags, twice=False):
+        """A run that would go on for long, sent Ctrl-C while it writes."""
+        child = subprocess.Popen([NEXTN, "run", "-m", MIXED, "-t", "1", "-p", PROMPT, "-c", "500000", "--ignore-eos",
+                                  *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            while True:  # until it listens
+                status = Path(f"/proc/{child.pid}/status").read_text()
+                caught = int(status.split("SigCgt:")[1].split()[0], 16)
+                if caught >> (signal.SIGINT - 1) & 1:
+                    break
+                self.assertIsNone(child.poll())
+                time.sleep(0.01)
+            time.sleep(0.3)
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=30)
+        finally:
+            child.kill()
+        return Result(child.returncode, out, err.decode())
+
+    def test_interrupt(self):
+        r = self.interrupted()
+        self.assertEqual(r.rc, 0)
+        self.assertIn("ended by interrupt", r.err)
+        self.assertGreater(len(r.out), 0)
+        r = self.interrupted("--json")
+        self.assertEqual((r.rc, r.out.count("\n")), (0, 1))
+        got = json.loads(r.out)
+        self.assertEqual(got["end_reason"], "interrupt")
+        self.assertGreater(len(got["tokens"]), 0)
+
+    def test_without_drafts(self):
+        r = self.json("-p", PROMPT, "-n", 8, "--spec-type", "none")
+        self.assertEqual(r["memory"]["weights_mtp_head"], 0)
+        self.assertEqual((r["model"]["head"], r["model"]["head_loaded"]), ("usable", False))
+        self.assertEqual(r["timings"]["draft_n"], 0)
+        r = self.json("-p", PROMPT, "-n", 8, model=NO_HEAD)
+        self.assertEqual((r["model"]["head"], r["model"]["head_loaded"]), ("absent", False))
+
+    def test_drafts_are_counted(self):
+        r = self.json("-p", PROMPT, "-n", 200, "--temp", 0, "--ignore-eos", "--spec-draft-n-max", 2)["timings"]
+        self.assertGreater(r["draft_n_accepted"], 0)
+        self.assertLess(r["draft_n_accepted"], r["draft_n"])
+        self.assertEqual(r["predicted_n"], 1 + r["cycles"] + r["draft_n_accepted"])
+
+    def test_incomplete_head(self):
+        path = self.write("incomplete.gguf", Path(MIXED).read_bytes().replace(b"nextn.eh_proj", b"nextn.eh_prox"))
+        r = run("-p", PROMPT, "-n", 4, model=path)
+        self.assertEqual(r.rc, 0)
+        self.assertTrue(r.err.startswith(f"nextn run: no drafts, the MTP head is incomplete: {path}: blk.4.nextn.eh_proj"))
+        self.refused("run", "-m", path, "-p", "a", "--spec-type", "mtp", status=1, mentions=["blk.4.nextn.eh_proj.weight"])
+
+    def test_built_in_model(self):
+        r = nextn("run", "-p", "Hello", "-n", 4, "--json", "-t", 1)
+        self.assertEqual(r.rc, 0, r.err)
+        self.assertEqual(json.loads(r.out)["model"]["path"], "demo model")
+
+
+class SameText(Case):
+    """What D3 and the kernels promise: these flags change the speed, nothing else."""
+
+    VARIANTS = [["--spec-draft-n-max", k] for k in (0, 1, 2, 3, 4)] + [
+        ["--spec-type", "none"], ["-t", 2], ["-t", 2, "-ub", 7], ["-ub", 1], ["-ub", 7, "--spec-draft-n-max", 4],
+        ["-b", 5], ["--spec-draft-p-min", 0.5], ["--spec-draft-n-min", 2], ["--spec-draft-n-max", 33]]
+
+    def digests(self, *flags, **options):
+        r = self.json(*flags, **options)
+        return {k: r[k] for k in ("tokens", "text", "end_reason", "logits_digest", "state_digest")}
+
+    def test_flags(self):
+        for model in (MIXED, Q4):
+            for temp in (0, 1.5):
+                flags = ["-p", PROMPT, "-n", 40, "-s", 7, "--ignore-eos", "--temp", temp]
+                want = self.digests(*flags, "--spec-draft-n-max", 0, model=model)
+                self.assertEqual(len(want["tokens"]), 40)
+                for variant in self.VARIANTS:
+                    with self.subTest(model=Path(model).name, temp=temp, variant=variant):
+                        result = nextn("run", "--json", "-m", model, *([] if "-t" in variant else ["-t", 1]), *flags,
+                                       *variant)
+                        got = json.loads(result.out)
+                        self.assertEqual({k: got[k] for k in want}, want)
+
+    def test_other_models_and_caches(self):
+        for model in (TIED, NO_HEAD):
+            flags = ["-p", PROMPT, "-n", 24, "-s", 7, "--ignore-eos"]
+            self.assertEqual(self.digests(*flags, "--spec-draft-n-max", 4, model=model),
+                             self.digests(*flags, "--spec-type", "none", model=model))
+        for kv in ("f32", "f16", "q8_0"):
+            flags = ["-p", PROMPT, "-n", 24, "--temp", 0, "-ctk", kv, "-ctv", kv]
+            want = self.digests(*flags, "--spec-draft-n-max", 0)
+            self.assertEqual(self.digests(*flags, "--spec-draft-n-max", 4), want)
+            self.assertEqual(self.digests(*flags, "-ctkd", "q8_0", "-ctvd", "f32"), want)
+
+    def test_penalties_and_bias(self):
+        flags = ["-p", PROMPT, "-n", 32, "-s", 5, "--temp", 0.9, "--repeat-penalty", 1.3, "--frequency-penalty", 0.5,
+                 "--presence-penalty", 0.5, "--repeat-last-n", 16, "-l", "300-inf", "-l", "400+2", "--min-p", 0.01]
+        self.assertEqual(self.digests(*flags, "--spec-draft-n-max", 4), self.digests(*flags, "--spec-type", "none"))
+
+    def test_instruction_sets(self):
+        for model in (MIXED, Q4):
+            flags = ["-p", PROMPT, "-n", 16, "-s", 7, "--temp", 1.2]
+            want = self.digests(*flags, model=model)
+            for isa in ("scalar", "avx2"):
+                if nextn("--version", env={"NEXTN_ISA": isa}).rc == 0:
+                    self.assertEqual(self.digests(*flags, model=model, env={"NEXTN_ISA": isa}), want, isa)
+
+
+def npy_header(path):
+    """(type, shape) of an .npy file, whose size must fit."""
+    data = Path(path).read_bytes()
+    assert data[:8] == b"\x93NUMPY\x01\x00"
+    (n,) = struct.unpack("<H", data[8:10])
+    header = eval(data[10:10 + n], {"__builtins__": {}})  # a dict literal, written by us
+    assert not header["fortran_order"] and (10 + n) % 64 == 0
+    size = 4
+    for x in header["shape"]:
+        size *= x
+    assert len(data) == 10 + n + size
+    return header["descr"], header["shape"]
+
+
+class Logits(Case):
+    def test_shapes(self):
+        prefix = str(self.dir / "x")
+        r = self.json("--tokens", "300,301,302,303,304", "-n", 0, "--logits", prefix, "-ub", 2)
+        self.assertEqual(r["tokens"], [])
+        for name, width in (("logits", N_VOCAB), ("hidden", N_EMBD), ("mtp_logits", N_VOCAB), ("mtp_hidden", N_EMBD)):
+            self.assertEqual(npy_header(f"{prefix}.{name}.npy"), ("<f4", (5, width)))
+        drafts = [int(x) for x in Path(prefix + ".draft.txt").read_text().split(",")]
+        self.assertEqual(len(drafts), 4)
+        first = self.json("--tokens", "300,301,302,303,304", "-n", 1, "--temp", 0)
+        self.assertEqual(first["tokens"], drafts[:1])
+
+    def test_without_a_head(self):
+        for name, flags, model in (("a", [], NO_HEAD), ("b", ["--spec-type", "none"], MIXED)):
+            self.json("--tokens", "300,301", "-n", 0, "--logits", self.dir / name, *flags, model=model)
+            self.assertEqual(sorted(p.name for p in self.dir.glob(f"{name}.*")),
+                             [f"{name}.hidden.npy", f"{name}.logits.npy"])
+
+
+class Inspect(Case):
+    def text(self, *args):
+        result = nextn("inspect", *args)
+        self.assertEqual((result.rc, result.err), (0, ""))
+        for byte in result.bytes:
+            self.assertTrue(byte >= 0x20 or byte == 0x0a, result.bytes)
+        return result.out
+
+    def test_usable(self):
+        r = self.inspect(Q4)
+        self.assertEqual(list(r), ["file", "model", "tensors", "types", "tokenizer", "chat_template", "sampling",
+                                   "mtp_head", "problems"])
+        self.assertEqual(r["file"], {"path": Q4, "version": 3, "parts": 1, "bytes": os.path.getsize(Q4)})
+        m = r["model"]
+        self.assertEqual((m["architecture"], m["n_layers"], m["n_mtp_layers"]), ("qwen35", 4, 1))
+        self.assertEqual((m["n_delta_net_layers"], m["n_attention_layers"], m["tied"]), (3, 1, False))
+        self.assertEqual((m["n_embd"], m["n_ff"], m["n_heads"], m["n_kv_heads"], m["head_dim"], m["n_ctx_train"]),
+                         (256, 512, 2, 1, 128, 32768))
+        for groups in (r["tensors"], r["types"]):
+            self.assertEqual(sum(g["tensors"] for g in groups), m["n_tensors"])
+            self.assertEqual(sum(g["parameters"] for g in groups), m["parameters"])
+        self.assertEqual({g["role"] for g in r["tensors"]},
+                         {"embedding", "lm_head", "attention", "delta_net", "ffn", "small", "mtp_head"})
+        self.assertEqual(r["tokenizer"]["special"]["eos"], {"id": EOS, "text": "<|im_end|>"})
+        self.assertIn({"id": EOS, "text": "<|im_end|>"}, r["tokenizer"]["end_tokens"])
+        self.assertTrue(r["chat_template"]["present"])
+        head = r["mtp_head"]
+        self.assertEqual((head["verdict"], head["block"], head["reason"]), ("usable", 4, ""))
+        self.assertEqual(head["bytes"], sum(g["bytes"] for g in r["tensors"] if g["role"] == "mtp_head"))
+        self.assertEqual(r["problems"], [])
+        text = self.text(Q4)
+        self.assertIn("MTP head: usable (blk.4, 502.0 KiB; embedding and LM head shared with the trunk)\n", text)
+        self.assertIn("norms and vectors", text)
+
+    def test_absent(self):
+        self.assertEqual(self.inspect(NO_HEAD)["mtp_head"]["verdict"], "absent")
+        self.assertTrue(self.text(NO_HEAD).endswith("\nMTP head: absent\n"))
+
+    def test_tied(self):
+        self.assertTrue(self.inspect(TIED)["model"]["tied"])
+        self.assertIn("embedding, tied LM head", self.text(TIED))
+
+    def test_incomplete(self):
+        path = self.write("incomplete.gguf", Path(Q4).read_bytes().replace(b"nextn.eh_proj", b"nextn.eh_prox"))
+        reason = f"{path}: blk.4.nextn.eh_proj.weight: expected [512, 256], the file has no such tensor"
+        head = self.inspect(path)["mtp_head"]
+        self.assertEqual((head["verdict"], head["reason"]), ("incomplete", reason))
+        self.assertTrue(self.text(path).endswith(f"\nMTP head: incomplete: {reason}\n"))
+
+    def test_without_trunk(self):
+        data = Path(Q4).read_bytes()
+        for i in b"0123":
+            data = data.replace(b"blk.%c." % i, b"xlk.%c." % i)
+        path = self.write("head.gguf", data)
+        r = self.inspect(path)
+        self.assertEqual(r["mtp_head"]["verdict"], "without trunk")
+        self.assertEqual(len(r["problems"]), 1)
+        self.assertIn("MTP head: without a trunk: the file holds the head (blk.4, 502.0 KiB) and no model", self.text(path))
+
+    def test_another_architecture(self):
+        path = self.write("llama.gguf", gguf(LLAMA, LLAMA_TENSORS))
+        r = self.inspect(path)
+        self.assertEqual(r["mtp_head"]["verdict"], "not run")
+        self.assertEqual(r["mtp_head"]["reason"], "nextn does not run the architecture llama (yet)")
+        self.assertEqual((r["model"]["name"], r["model"]["tied"], r["chat_template"]["present"]),
+                         ("A llama", True, False))
+        self.assertFalse(r["tokenizer"]["usable"])
+        self.assertEqual(r["tokenizer"]["special"], {"eos": {"id": 1, "text": "</s>"}})
+        self.assertTrue(self.text(path).endswith(
+            "\nMTP head: none found: nextn does not run the architecture llama (yet)\n"))
+        path = self.write("with_head.gguf", gguf(LLAMA, LLAMA_TENSORS + [("blk.1.nextn.enorm.weight", [256], "F32")]))
+        self.assertIn("MTP head: present (blk.1, 1.0 KiB), not usable: nextn does not run", self.text(path))
+
+    def test_types(self):
+        path = self.write("types.gguf", gguf(LLAMA, LLAMA_TENSORS))
+        computed = {t["type"]: t["computed_as"] for t in self.inspect(path)["types"]}
+        self.assertEqual(computed, {"Q8_0": "Q8_0", "F32": "F32", "IQ4_XS": "F16", "IQ2_XXS": None, "MXFP4": None})
+        text = self.text(path)
+        self.assertRegex(text, r"IQ4_XS +34.0 KiB   computed as F16\n")
+        self.assertRegex(text, r"IQ2_XXS +33.0 KiB   not supported\n")
+        self.assertIn("blk.0.ffn_up.weight: expected a type that nextn computes with, found IQ2_XXS (2 such tensors)",
+                      text)
+
+    def test_sampling_and_file_type(self):
+        keys = LLAMA + [("general.sampling.temp", F32, 0.7), ("general.sampling.top_k", I32, 20),
+                        ("general.file_type", U32, 15), ("tokenizer.chat_template", STR, "{{ x }}")]
+        path = self.write("sampling.gguf", gguf(keys, []))
+        r = self.inspect(path)
+        self.assertEqual(r["sampling"], {"temp": 0.7, "top_k": 20})
+        self.assertEqual((r["model"]["file_type"], r["chat_template"]), ("Q4_K_M", {"present": True, "bytes": 7}))
+        self.assertIn("temp 0.7, top_k 20", self.text(path))
+
+    def test_keys_of_unexpected_types(self):
+        keys = [("general.architecture", U32, 5), ("general.name", ARR, ["x"], STR), ("general.file_type", STR, "x"),
+                ("tokenizer.ggml.tokens", U32, 1), ("tokenizer.chat_template", U32, 1),
+                ("tokenizer.ggml.eos_token_id", F32, 1.5), ("general.sampling.temp", STR, "x")]
+        r = self.inspect(self.write("types.gguf", gguf(keys, [])))
+        self.assertEqual(r["mtp_head"]["verdict"], "not run")
+        self.assertEqual((r["model"]["n_tensors"], r["tokenizer"]["special"], r["sampling"]), (0, {}, {}))
+        keys = [("general.architecture", STR, "llama"), ("llama.block_count", U64, 2**64 - 1),
+                ("llama.nextn_predict_layers", I32, -5), ("llama.attention.head_count", ARR, [4, 8, 2], U32),
+                ("llama.embedding_length", F32, float("nan"))]
+        path = self.write("numbers.gguf", gguf(keys, [("blk.99999999999999999999.x", [1], "F32"), ("blk.", [], "F32")]))
+        self.assertEqual(self.inspect(path)["model"]["n_heads"], 8)
+        self.text(path)
+
+    def test_hostile_names(self):
+        keys = [("general.architecture", STR, "qwen35\x1b[31m"), ("general.name", STR, b"\xff\xfe\x1b]0;owned\x07\r\n\xe2\x80\xae"),
+                ("tokenizer.ggml.tokens", ARR, ["\x1b[2J"], STR), ("tokenizer.ggml.bos_token_id", U32, 0),
+                ("general.sampling.\x1b", F32, 1)]
+        path = self.write("hostile.gguf", gguf(keys, [("\x1b[5m", [256], "IQ2_XXS")]))
+        text = self.text(path)
+        self.assertIn(r"\xff\xfe\x1b]0;owned\x07\x0d\x0a\u202e", text)
+        self.assertEqual(self.inspect(path)["model"]["name"], "\ufffd\ufffd\x1b]0;owned\x07\r\n\u202e")
+        copy = self.write("a\x1bb.gguf", b"")
+        self.refused("inspect", copy, status=1, mentions=[r"a\x1bb.gguf"])
+
+    def test_split(self):
+        first = self.write("m-00001-of-00002.gguf",
+                           gguf(LLAMA + [("split.no", U16, 0), ("split.count", U16, 2), ("split.tensors.count", I32, 5)], LLAMA_TENSORS[:2]))
+        second = self.write("m-00002-of-00002.gguf",
+                            gguf([("split.no", U16, 1), ("split.count", U16, 2), ("split.tensors.count", I32, 5)], LLAMA_TENSORS[2:]))
+        r = self.inspect(first)
+        self.assertEqual((r["file"]["parts"], r["model"]["n_tensors"]), (2, 5))
+        self.assertEqual(r["file"]["bytes"], os.path.getsize(first) + os.path.getsize(second))
+        self.assertIn("in 2 parts", self.text(first))
+        os.remove(second)
+        self.refused("inspect", first, status=1, mentions=[second])
+
+    def test_no_file(self):
+        self.assertEqual(self.inspect()["file"]["path"], "demo model")
+        self.assertEqual(self.inspect("-m", Q4), self.inspect(Q4))
+
+
+if __name__ == "__main__":
+    unittest.main()
