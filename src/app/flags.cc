@@ -63,7 +63,8 @@ void check_numbers(CLI::App& app) {
 }  // namespace
 
 void ModelFlags::add_to(CLI::App& app) {
-  app.add_option("-m,--model", model, "GGUF file (default: the built-in demo model)");
+  app.add_option("-m,--model", model, "GGUF file (default: the built-in demo model)")
+      ->check([](const std::string& path) { return path.empty() ? "expected a file, found ''" : ""; });
   app.add_option("-t,--threads", threads, "threads (default: one for each CPU)");
   app.add_option("-c,--ctx-size", n_ctx, "context in tokens (default: the model's, at most 8192)");
   app.add_option("-b,--batch-size", batch, "prompt tokens of one batch at most");

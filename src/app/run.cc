@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <random>
@@ -251,6 +252,10 @@ void check_flags(const CLI::App& app, const RunFlags& flags) {
   }
   if (flags.n_predict < -1) fail(ErrorCode::kUsage, "-n: expected -1 or more, found {}", flags.n_predict);
   if (flags.seed < -1) fail(ErrorCode::kUsage, "--seed: expected -1 or more, found {}", flags.seed);
+  // Before a large file is loaded; whether the ids are in its vocabulary is seen after it.
+  SamplerParams p = flags.sampling;
+  for (const std::string& bias : flags.logit_bias) p.logit_bias.push_back(parse_bias(bias));
+  check_sampler_params(p, std::numeric_limits<int32_t>::max(), ErrorCode::kUsage);
 }
 
 }  // namespace

@@ -160,6 +160,8 @@ class Usage(Case):
         for flag in ("-m", "-p", "-f", "-n", "-t", "-c", "-b", "-ub", "-ctk", "--tokens", "-r", "--temp", "--logits"):
             self.refused("run", flag)
         self.refused("inspect", "-m")
+        self.refused("run", "-p", "a", "-m", "", mentions=["--model"])  # not the built-in model
+        self.refused("inspect", "", status=1)
 
     def test_numbers(self):
         for flag in ("-n", "-t", "-c", "-b", "-ub", "-s", "--temp", "--top-k", "--top-p", "--min-p",
@@ -179,6 +181,8 @@ class Usage(Case):
             for v in values:
                 self.refused("run", "-p", "a", flag, v)
         self.refused("selftest", "-n", 0)
+        self.refused("run", "-p", "a", "-m", "none.gguf", "--temp", "nan")  # seen before a large file is loaded
+        self.refused("run", "-p", "a", "-m", "none.gguf", "-l", "x+1")
 
     def test_choices(self):
         for flag in ("-ctk", "-ctv", "-ctkd", "-ctvd", "--spec-type", "--spec-adaptive"):
