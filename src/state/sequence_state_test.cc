@@ -1,0 +1,191 @@
+#include "state/sequence_state.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace nextn {
+namespace {
+
+StateShape tiny_shape(int64_t max_draft = 3) {
+  StateShape s;
+  s.layers = {LayerKind::kDeltaNet, LayerKind::kAttention, LayerKind::kDeltaNet, LayerKind::kAttention};
+  s.n_ctx = 40;
+  s.max_draft = max_draft;
+  s.n_embd = 24;
+  s.n_kv_heads = 2;
+  s.head_dim = 32;
+  s.k_type = KvType::kQ8_0;
+  s.v_type = KvType::kF32;
+  s.n_key_heads = 2;
+  s.n_value_heads = 4;
+  s.key_dim = s.value_dim = 16;
+  s.conv_channels = 2 * 2 * 16 + 4 * 16;
+  s.conv_taps = 4;
+  return s;
+}
+
+void step(SequenceState& state, int n_sure, int n_draft, int n_accepted) {
+  state.begin_step(n_sure, n_draft);
+  state.end_step();
+  state.commit(n_accepted);
+}
+
+TEST(SequenceState, LengthAndPendingFollowTheProtocol) {
+  SequenceState state(tiny_shape());
+  EXPECT_EQ(state.length(), 0);
+  EXPECT_EQ(state.n_pending(), 0);
+
+  state.begin_step(5, 0);  // a prompt
+  EXPECT_EQ(state.n_sure(), 5);
+  EXPECT_EQ(state.n_draft(), 0);
+  EXPECT_EQ(state.length(), 0) << "the rows of a running step stand from length() on";
+  state.end_step();
+  EXPECT_EQ(state.length(), 5);
+  state.commit(0);
+  EXPECT_EQ(state.length(), 5);
+  EXPECT_EQ(state.n_pending(), 0);
+
+  state.begin_step(1, 3);
+  EXPECT_EQ(state.n_draft(), 3);
+  EXPECT_EQ(state.length(), 5);
+  state.end_step();
+  EXPECT_EQ(state.length(), 6) << "drafts are not in before they are accepted";
+  EXPECT_EQ(state.n_pending(), 0);
+  state.commit(2);
+  EXPECT_EQ(state.length(), 8);
+  EXPECT_EQ(state.n_pending(), 2);
+  EXPECT_EQ(state.delta(0).n_pending, 2);
+  EXPECT_EQ(state.n_sure() + state.n_draft(), 0);
+
+  state.begin_step(0, 0);  // nothing but the replay
+  EXPECT_EQ(state.delta(2).n_pending, 2) << "for the running step to replay";
+  state.end_step();
+  EXPECT_EQ(state.n_pending(), 0) << "replayed";
+  state.commit(0);
+  EXPECT_EQ(state.length(), 8);
+}
+
+TEST(SequenceState, BanksAlternate) {
+  SequenceState state(tiny_shape());
+  for (int n = 0; n < 6; n++) {
+    for (const int layer : {0, 2}) {
+      const DeltaView before = state.delta(layer);
+      EXPECT_NE(before.fresh, before.pending);
+      state.begin_step(1, 2);
+      EXPECT_EQ(state.delta(layer).fresh, before.fresh) << "the same views all through a step";
+      state.end_step();
+      state.commit(n % 3);
+      const DeltaView after = state.delta(layer);
+      EXPECT_EQ(after.pending, before.fresh) << "what was recorded is pending";
+      EXPECT_EQ(after.fresh, before.pending);
+      EXPECT_EQ(after.state, before.state);
+    }
+  }
+}
+
+// Writes another byte to every part of every view: the parts overlap nowhere and fill what was taken.
+TEST(SequenceState, ViewsShareNoBytes) {
+  SequenceState state(tiny_shape());
+  const StateShape& s = state.shape();
+  struct Part {
+    uint8_t* data;
+    int64_t size;
+  };
+  std::vector<Part> parts;
+  size_t kv = 0, delta = 0, records = 0;
+  for (int layer = 0; layer < 4; layer++) {
+    if (s.layers[static_cast<size_t>(layer)] == LayerKind::kAttention) {
+      const KvView v = state.kv(layer);
+      EXPECT_EQ(v.k_type, KvType::kQ8_0);
+      EXPECT_EQ(v.v_type, KvType::kF32);
+      EXPECT_EQ(v.k_head, 34);
+      EXPECT_EQ(v.v_head, 128);
+      EXPECT_EQ(v.k_stride, 2 * 34);
+      EXPECT_EQ(v.v_stride, 2 * 128);
+      parts.push_back({v.k, 40 * v.k_stride});
+      parts.push_back({v.v, 40 * v.v_stride});
+      kv += 40 * (v.k_stride + v.v_stride);
+    } else {
+      const DeltaView d = state.delta(layer);
+      const ConvView c = state.conv(layer);
+      EXPECT_EQ(d.record_stride, 2 * 16 + 4 * (16 + 2));
+      EXPECT_EQ(c.n_slots, 4 - 1 + 3);
+      const int64_t bank = s.max_draft * d.record_stride * 4;
+      parts.push_back({reinterpret_cast<uint8_t*>(d.state), 4 * 16 * 16 * 4});
+      parts.push_back({reinterpret_cast<uint8_t*>(const_cast<float*>(d.pending)), bank});
+      parts.push_back({reinterpret_cast<uint8_t*>(d.fresh), bank});
+      parts.push_back({reinterpret_cast<uint8_t*>(c.columns), c.n_slots * s.conv_channels * 4});
+      delta += (4 * 16 * 16 + c.n_slots * s.conv_channels) * 4;
+      records += 2 * bank;
+    }
+  }
+  parts.push_back({reinterpret_cast<uint8_t*>(state.pending_hidden()), 24 * 4});
+  for (size_t i = 0; i < parts.size(); i++) std::fill_n(parts[i].data, parts[i].size, static_cast<uint8_t>(i + 1));
+  for (size_t i = 0; i < parts.size(); i++) {
+    EXPECT_EQ(std::count(parts[i].data, parts[i].data + parts[i].size, i + 1), parts[i].size) << "part " << i;
+  }
+  EXPECT_EQ(state.kv_bytes_taken(), kv);
+  EXPECT_EQ(state.delta_bytes_taken(), delta);
+  EXPECT_EQ(state.record_bytes_taken(), records);
+}
+
+TEST(SequenceState, OnlyRecordsAndConvolutionSlotsGrowWithTheDraft) {
+  const SequenceState none(tiny_shape(0));
+  EXPECT_EQ(none.record_bytes_taken(), 0u);
+  for (int64_t max_draft = 1; max_draft <= 16; max_draft++) {
+    const SequenceState some(tiny_shape(max_draft));
+    EXPECT_EQ(some.kv_bytes_taken(), none.kv_bytes_taken());
+    EXPECT_EQ(some.delta_bytes_taken(), none.delta_bytes_taken() + 2 * max_draft * 128 * 4);
+    EXPECT_EQ(some.record_bytes_taken(), static_cast<size_t>(2 * 2 * max_draft * 104 * 4));
+  }
+}
+
+TEST(SequenceState, ClearIsANewSequence) {
+  SequenceState state(tiny_shape());
+  step(state, 4, 3, 2);
+  for (const int layer : {0, 2}) std::fill_n(state.delta(layer).state, 4 * 16 * 16, 1.0f);
+  std::fill_n(state.pending_hidden(), 24, 1.0f);
+  state.clear();
+  EXPECT_EQ(state.length(), 0);
+  EXPECT_EQ(state.n_pending(), 0);
+  for (const int layer : {0, 2}) {
+    const float* const s = state.delta(layer).state;
+    EXPECT_EQ(std::count(s, s + 4 * 16 * 16, 0.0f), 4 * 16 * 16);
+  }
+  EXPECT_EQ(std::count(state.pending_hidden(), state.pending_hidden() + 24, 0.0f), 24);
+  step(state, 2, 1, 1);
+  EXPECT_EQ(state.length(), 3);
+}
+
+TEST(SequenceState, RestoreSetsALengthWithNothingPending) {
+  SequenceState state(tiny_shape());
+  step(state, 4, 3, 3);
+  state.restore(5);
+  EXPECT_EQ(state.length(), 5);
+  EXPECT_EQ(state.n_pending(), 0);
+  state.restore(40);
+  EXPECT_EQ(state.length(), 40);
+}
+
+TEST(SequenceStateDeathTest, LimitsAreChecked) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  SequenceState state(tiny_shape());
+  step(state, 38, 2, 0);
+  EXPECT_EQ(state.length(), 38);
+  step(state, 1, 1, 1);  // to the last position
+  EXPECT_EQ(state.length(), 40);
+  EXPECT_DEATH(state.begin_step(1, 0), "n_ctx");
+  state.clear();
+  EXPECT_DEATH(state.begin_step(1, 4), "max_draft");
+  EXPECT_DEATH(state.begin_step(-1, 0), "n_sure >= 0");
+  state.begin_step(1, 2);
+  state.end_step();
+  EXPECT_DEATH(state.commit(3), "n_accepted <= n_draft_");
+  EXPECT_DEATH(state.commit(-1), "n_accepted >= 0");
+  EXPECT_DEATH(state.restore(41), "n_ctx");
+}
+
+}  // namespace
+}  // namespace nextn
