@@ -1,0 +1,189 @@
+// The attention ops over a cache of more than one piece.
+#include "ops/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "quant/decode.h"
+
+namespace nextn {
+namespace {
+
+constexpr int kCtx = 700, kHeads = 6, kKvHeads = 2, kDim = 64, kQStride = 2 * kDim;
+constexpr float kScale = 0.3f;
+
+std::vector<float> random_floats(int64_t n, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, 1);
+  std::vector<float> x(static_cast<size_t>(n));
+  for (float& value : x) value = normal(random);
+  return x;
+}
+
+// One sequence's cache with every position stored through the op.
+struct Cache {
+  Cache(Ctx& ctx, KvType k_type, KvType v_type, uint32_t seed)
+      : k(random_floats(kCtx * kKvHeads * kDim, seed)), v(random_floats(kCtx * kKvHeads * kDim, seed + 1)) {
+    const int64_t k_head = kv_bytes(k_type, kDim), v_head = kv_bytes(v_type, kDim);
+    k_bytes.resize(static_cast<size_t>(kCtx * kKvHeads * k_head));
+    v_bytes.resize(static_cast<size_t>(kCtx * kKvHeads * v_head));
+    view = {k_bytes.data(), v_bytes.data(), kKvHeads * k_head, kKvHeads * v_head, k_head, v_head, k_type, v_type};
+    std::vector<ops::AttentionRow> rows(kCtx);
+    for (int p = 0; p < kCtx; p++) rows[p] = {.position = p, .cache = view};
+    ops::store_kv(ctx, TensorView(k.data(), kCtx, kKvHeads * kDim), TensorView(v.data(), kCtx, kKvHeads * kDim),
+                  kKvHeads, kDim, rows);
+  }
+  static std::vector<float> read(KvType type, const uint8_t* cached) {
+    std::vector<float> x(kDim);
+    decode_row(type == KvType::kF32   ? DType::kF32
+               : type == KvType::kF16 ? DType::kF16
+                                      : DType::kQ8_0,
+               cached, kDim, x.data());
+    return x;
+  }
+  std::vector<float> key(int p, int head) const {
+    return read(view.k_type, view.k + p * view.k_stride + head * view.k_head);
+  }
+  std::vector<float> value(int p, int head) const {
+    return read(view.v_type, view.v + p * view.v_stride + head * view.v_head);
+  }
+
+  std::vector<float> k, v;
+  std::vector<uint8_t> k_bytes, v_bytes;
+  KvView view;
+};
+
+std::vector<float> attend(Ctx& ctx, std::vector<float>& q, const std::vector<ops::AttentionRow>& rows) {
+  const auto n = static_cast<int64_t>(rows.size());
+  std::vector<float> out(static_cast<size_t>(n * kHeads * kDim));
+  ops::attend(ctx, TensorView(out.data(), n, kHeads * kDim), TensorView(q.data(), n, kHeads * kQStride), kQStride,
+              kHeads, kKvHeads, kDim, kScale, rows);
+  return out;
+}
+
+// Head h of one row by a softmax in doubles over all positions.
+std::vector<double> direct_softmax(const float* q, const Cache& cache, int kv_head, int64_t position) {
+  std::vector<double> p, o(kDim);
+  double most = -1e300, sum = 0;
+  for (int i = 0; i <= position; i++) {
+    const std::vector<float> key = cache.key(i, kv_head);
+    double s = 0;
+    for (int d = 0; d < kDim; d++) s += static_cast<double>(q[d]) * key[d];
+    p.push_back(s * kScale);
+    most = std::max(most, p.back());
+  }
+  for (double& x : p) sum += x = std::exp(x - most);
+  for (int i = 0; i <= position; i++) {
+    const std::vector<float> value = cache.value(i, kv_head);
+    for (int d = 0; d < kDim; d++) o[d] += p[i] / sum * value[d];
+  }
+  return o;
+}
+
+TEST(AttentionOp, AgreesWithASoftmaxInDoublesAcrossPieces) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  for (const auto& [k_type, v_type] : {std::pair{KvType::kF16, KvType::kF16}, std::pair{KvType::kQ8_0, KvType::kF32}}) {
+    const Cache cache(ctx, k_type, v_type, 1);
+    std::vector<ops::AttentionRow> rows;
+    for (const int64_t position : {0, 1, 254, 255, 256, 257, 511, 512, 699}) rows.push_back({position, cache.view});
+    std::vector<float> q = random_floats(static_cast<int64_t>(rows.size()) * kHeads * kQStride, 2);
+    const std::vector<float> out = attend(ctx, q, rows);
+    for (size_t r = 0; r < rows.size(); r++) {
+      for (int h = 0; h < kHeads; h++) {
+        const std::vector<double> exact =
+            direct_softmax(&q[(r * kHeads + h) * kQStride], cache, h / (kHeads / kKvHeads), rows[r].position);
+        for (int d = 0; d < kDim; d++) {
+          ASSERT_NEAR(out[(r * kHeads + h) * kDim + d], exact[d], 5e-6)
+              << "position " << rows[r].position << " head " << h;
+        }
+      }
+    }
+  }
+}
+
+// Rows of two sequences at many positions, in one batch, alone, on several threads; what the cache holds beyond a row's
+// position does not count.
+TEST(AttentionOp, ARowIsTheSameInAnyBatch) {
+  ThreadPool one(1), three(3);
+  Ctx ctx{select_kernels(nullptr), one, ActBuffer()}, parallel{select_kernels(nullptr), three, ActBuffer()};
+  Cache a(ctx, KvType::kF16, KvType::kQ8_0, 3), b(ctx, KvType::kF16, KvType::kQ8_0, 5);
+  std::vector<ops::AttentionRow> rows;
+  for (int64_t p = 0; p < 40; p++) rows.push_back({(p * 17) % 600, p % 3 == 0 ? b.view : a.view});
+  std::vector<float> q = random_floats(40 * kHeads * kQStride, 4);
+  const std::vector<float> batch = attend(ctx, q, rows);
+  EXPECT_EQ(attend(parallel, q, rows), batch);
+  for (Cache* cache : {&a, &b}) {  // positions that no row reaches
+    std::fill(cache->k_bytes.begin() + 600 * cache->view.k_stride, cache->k_bytes.end(), 0xff);
+    std::fill(cache->v_bytes.begin() + 600 * cache->view.v_stride, cache->v_bytes.end(), 0xff);
+  }
+  const size_t width = kHeads * kDim;
+  for (size_t r = 0; r < rows.size(); r++) {
+    std::vector<float> one_q(&q[r * kHeads * kQStride], &q[(r + 1) * kHeads * kQStride]);
+    const std::vector<float> alone = attend(ctx, one_q, {rows[r]});
+    ASSERT_EQ(std::memcmp(alone.data(), &batch[r * width], width * sizeof(float)), 0) << "row " << r;
+  }
+}
+
+TEST(AttentionOp, ASkippedRowIsNotStored) {
+  ThreadPool pool(1);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  Cache cache(ctx, KvType::kF32, KvType::kF32, 7);
+  const std::vector<uint8_t> before = cache.k_bytes;
+  std::vector<float> other = random_floats(2 * kKvHeads * kDim, 8);
+  const TensorView x(other.data(), 2, kKvHeads * kDim);
+  const std::vector<ops::AttentionRow> rows = {{3, cache.view, true}, {4, cache.view, false}};
+  ops::store_kv(ctx, x, x, kKvHeads, kDim, rows);
+  const size_t row = kKvHeads * kDim * sizeof(float);
+  EXPECT_EQ(std::memcmp(cache.k_bytes.data(), before.data(), 4 * row), 0);
+  EXPECT_EQ(std::memcmp(cache.k_bytes.data() + 4 * row, x.row(1), row), 0);
+  EXPECT_EQ(std::memcmp(cache.k_bytes.data() + 5 * row, before.data() + 5 * row, before.size() - 5 * row), 0);
+}
+
+TEST(AttentionOp, HeadsAreNormedThenRotatedThenGated) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  const int n_rows = 3, n_pairs = 8;
+  const int64_t positions[] = {0, 5, 100'000};
+  std::vector<double> freq(n_pairs);
+  for (int i = 0; i < n_pairs; i++) freq[i] = std::pow(10'000.0, -i / 8.0);
+  std::vector<float> cos(n_rows * n_pairs), sin(n_rows * n_pairs), w = random_floats(kDim, 9);
+  const TensorView c(cos.data(), n_rows, n_pairs), s(sin.data(), n_rows, n_pairs);
+  ops::rope_angles(ctx, c, s, freq, positions);
+  std::vector<float> x = random_floats(n_rows * kHeads * kQStride, 10);
+  const std::vector<float> before = x;
+  ops::norm_and_rope(ctx, TensorView(x.data(), n_rows, kHeads * kQStride), kHeads, kQStride, kDim, w.data(), 1e-6f, c,
+                     s);
+  for (int r = 0; r < n_rows; r++) {
+    for (int h = 0; h < kHeads; h++) {
+      const float* const in = &before[(r * kHeads + h) * kQStride];
+      const float* const out = &x[(r * kHeads + h) * kQStride];
+      double sum = 0, normed[kDim];
+      for (int d = 0; d < kDim; d++) sum += static_cast<double>(in[d]) * in[d];
+      for (int d = 0; d < kDim; d++) normed[d] = in[d] / std::sqrt(sum / kDim + 1e-6) * w[d];
+      for (int i = 0; i < n_pairs; i++) {
+        const double angle = static_cast<double>(positions[r]) * freq[i], a = normed[i], b = normed[i + n_pairs];
+        EXPECT_NEAR(out[i], a * std::cos(angle) - b * std::sin(angle), 2e-6);
+        EXPECT_NEAR(out[i + n_pairs], a * std::sin(angle) + b * std::cos(angle), 2e-6);
+      }
+      for (int d = 2 * n_pairs; d < kDim; d++) EXPECT_NEAR(out[d], normed[d], 2e-6);
+      for (int d = kDim; d < kQStride; d++) EXPECT_EQ(out[d], in[d]) << "the gate beside the head";
+    }
+  }
+  std::vector<float> o(n_rows * kHeads * kDim, 1.0f);
+  const TensorView qg(x.data(), n_rows, kHeads * kQStride);
+  ops::gate_heads(ctx, TensorView(o.data(), n_rows, kHeads * kDim), qg.columns(kDim, qg.cols - kDim), kQStride, kHeads,
+                  kDim);
+  for (int i = 0; i < n_rows * kHeads * kDim; i++) {
+    const double gate = before[i / kDim * kQStride + kDim + i % kDim];
+    EXPECT_NEAR(o[i], 1 / (1 + std::exp(-gate)), 1e-6);
+  }
+}
+
+}  // namespace
+}  // namespace nextn
