@@ -39,7 +39,11 @@ TEST(ThreadPool, ManyShortJobsInARow) {
     for (int job = 0; job < 20'000; job++) {
       const int n_tiles = 2 + job % 7;
       std::vector<int64_t> result(n_tiles, -1);
-      pool.run(n_tiles, [&, job](int tile) { result[tile] = 1000 * job + tile; });
+      volatile int spent[8];
+      pool.run(n_tiles, [&, job](int tile) {
+        for (int i = 0; i < (job + tile) % 5 * 100; i++) spent[tile] = i;
+        result[tile] = 1000 * job + tile;
+      });
       sum += std::accumulate(result.begin(), result.end(), int64_t{0});
       expected += static_cast<int64_t>(n_tiles) * 1000 * job + n_tiles * (n_tiles - 1) / 2;
     }
