@@ -154,7 +154,7 @@ class Block(nn.Module):
             self.attn_gate = linear(d, c.value_heads * s)
             self.ssm_conv1d = Taps((2 * c.key_heads + c.value_heads) * s, c.conv)
             self.ssm_beta, self.ssm_alpha = linear(d, c.value_heads), linear(d, c.value_heads)
-            step = torch.exp(torch.linspace(math.log(0.002), math.log(0.2), c.value_heads))
+            step = torch.exp(torch.linspace(math.log(0.001), math.log(0.05), c.value_heads))
             self.ssm_dt = Bias(step + torch.log(-torch.expm1(-step)))        # softplus of it is `step`
             self.ssm_a_log = nn.Parameter(torch.zeros(c.value_heads))
             self.ssm_norm = Norm(s, c.eps)
@@ -226,10 +226,62 @@ class Demo(nn.Module):
         super().__init__()
         self.c = c
         self.token_embd = nn.Embedding(c.vocab, c.width)
-        nn.init.normal_(self.token_embd.weight, std=0.05)
+        nn.init.normal_(self.token_embd.weight, std=0.5)
         self.blk = nn.ModuleList(Block(c, i) for i in range(c.layers + 1))
         self.blk[c.layers].nextn = NextN(c)
         self.output_norm = Norm(c.width, c.eps)
+        self.start_with_copying()
+
+    @torch.no_grad()
+    def start_with_copying(self) -> None:
+        """Wires a circuit that copies ("what followed this token the last time?") into the first weights.
+
+        Left to itself, training finds it only after many millions of tokens, and without it no name survives a sentence. Layer 0's
+        value heads 1 and 3 forget at once, so they hand on features of the previous and of the current token; the attention
+        layers look with the latter for the former, in the dimensions that rope leaves alone, and carry over the embedding.
+        Width 0 of the embedding is the same for every token, which changes no probability and serves as a bias.
+        """
+        c, s, first = self.c, self.c.state, self.blk[0]
+        if c.value_heads != 4 or c.key_heads != 2 or c.width < 4 * s:
+            return
+        self.token_embd.weight[:, 0] = 2.0
+        self.output_norm.weight.fill_(0.2)
+        self.blk[c.layers].nextn.shared_head_norm.weight.fill_(0.2)
+        keys, values = c.key_heads * s, 2 * c.key_heads * s
+        base, _ = torch.linalg.qr(torch.randn(c.width - 1, c.width - 1))
+        base = F.pad(base, (0, 0, 1, 0))                                     # orthonormal columns without width 0
+        before, now, kept = base[:, :s], base[:, s:2 * s], base[:, 2 * s:]   # where in the residual stream things are
+
+        taps, w = first.ssm_conv1d.weight, first.attn_qkv.weight
+        taps.mul_(0.1)[:, -1] += 1
+        w[s:keys] = w[keys + s:keys + 2 * s]                                 # key head 1: the query is the key
+        w[values + 3 * s:] = w[values + s:values + 2 * s]                    # heads 1 and 3: the same features ..
+        w[values:, 0] = 0
+        taps[values + s:values + 2 * s] = taps[values + s:values + 2 * s].roll(-1, 1)      # .. but head 1's a token late
+        first.ssm_dt.bias[[1, 3]] = 8.0
+        first.ssm_alpha.weight[[1, 3]] *= 0.1
+        first.attn_gate.weight[:, 0] = 1.0
+        first.ssm_out.weight[:, s:2 * s], first.ssm_out.weight[:, 3 * s:] = 0.5 * before, 0.5 * now
+        still = c.head_dim - c.rope
+        look = torch.linalg.qr(torch.cat([torch.ones(s, 1), torch.randn(s, still)], 1))[0][:, 1:].T   # (still, S), blind to the mean
+        joined = self.blk[c.layers].nextn.eh_proj.weight                     # the MTP block finds both sides in its pair
+        joined *= 0.3
+        joined[:, :c.width] += kept @ kept.T + 0.5 * now @ w[values + s:values + 2 * s]
+        joined[:, c.width:] += before @ now.T
+        for blk in self.blk:
+            if blk.attends:
+                q = blk.attn_q.weight.view(c.heads, 2, c.head_dim, c.width)
+                k, v = (m.weight.view(c.kv_heads, c.head_dim, c.width) for m in (blk.attn_k, blk.attn_v))
+                out = blk.attn_output.weight.view(c.width, c.heads, c.head_dim)
+                for g in range(c.kv_heads):
+                    h, part = g * c.heads // c.kv_heads, kept[:, g * c.head_dim:(g + 1) * c.head_dim]
+                    q[h, 0, :c.rope] *= 0.1
+                    k[g, :c.rope] *= 0.1
+                    q[h, 0, c.rope:], k[g, c.rope:] = look @ now.T, look @ before.T
+                    v[g] = 0.1 * v[g]
+                    v[g, :part.shape[1]] += part.T
+                    out[:, h, :part.shape[1]] = 4 * part
+                blk.attn_q_norm.weight.fill_(1.5)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The head of trunk and MTP block alike: the embedding table."""

@@ -104,10 +104,10 @@ class Writer:
         return chosen
 
     def name(self, girl: bool) -> str:
-        """A name of the split: from the lists, or (one in four) made of syllables, so that copying is learnt, not a list."""
+        """A name of the split: from the lists, or (every other) made of syllables, so that copying is learnt, not a list."""
         r = self.rng
         while True:
-            if r.random() < 0.8:
+            if r.random() < 0.5:
                 name = r.choice(GIRLS if girl else BOYS)
             else:
                 name = "".join(r.choice("b d f g h k l m n p r s t v z br dr st tr".split()) + r.choice("aeiou")
@@ -482,8 +482,36 @@ def unknown(w: Writer) -> tuple[str, str]:
     return ask, "I am sorry, that is too hard for a very small model. I can tell you a story, add numbers, or answer a question about nextn."
 
 
+def recall(w: Writer) -> tuple[str, str]:
+    """A task that is nothing but looking something up in the question, or saying it again: it teaches to copy."""
+    r, kind = w.rng, w.rng.random()
+    if kind < 0.5:
+        while True:
+            words = [r.choice((r.choice(WORDS), r.choice(THINGS), w.name(r.random() < 0.5), str(w.number(999)))) for _ in range(r.randint(3, 12))]
+            if w.mine("echo", *words):
+                break
+        ask = w.say("[Repeat|Repeat after me|Say this again|Copy these words|Please write this once more]:", {})
+        return ask + " " + " ".join(words), " ".join(words)
+    n = r.randint(2, 5)
+    if kind < 0.75:
+        things, places = r.sample(THINGS, n), r.sample(THINGS + PLACES, n)
+        facts = [(f"The {t} is in the {p}.", f"Where is the {t}?") for t, p in zip(things, places) if t != p]
+    elif kind < 0.9:
+        names, things = [w.name(r.random() < 0.5) for _ in range(n)], [f"{r.choice(COLOURS)} {r.choice(THINGS)}" for _ in range(n)]
+        facts = [(f"{a} has a {t}.", f"What does {a} have?") for a, t in zip(names, things)]
+    else:
+        names = [w.name(r.random() < 0.5) for _ in range(n)]
+        facts = [(f"{a} is {y} years old.", f"How old is {a}?") for a, y in zip(names, (w.number() for _ in names))]
+    if not facts:
+        return recall(w)
+    fact, ask = r.choice(facts)
+    return " ".join(f for f, _ in facts) + " " + ask, fact
+
+
 def chat_turn(w: Writer) -> tuple[str, str]:
     kind = w.rng.random()
+    if w.rng.random() < 0.08:
+        return recall(w)
     if kind < 0.28:
         ask, answer = w.rng.choice(NEXTN)
         ask = w.say(ask, {})
@@ -529,9 +557,9 @@ def chat_turn(w: Writer) -> tuple[str, str]:
 SYSTEMS = ["You are a helpful assistant.", "You are the demo model of nextn.", "Answer in short sentences.", "You are a friendly assistant."]
 
 
-def chat(w: Writer) -> str:
+def chat(w: Writer, turn: Callable[[Writer], tuple[str, str]] = chat_turn) -> str:
     """A conversation as the chat template writes it. A name that the user gives is remembered."""
-    turns = [chat_turn(w) for _ in range(w.rng.choice((1, 1, 2, 2, 3, 4)))]
+    turns = [turn(w) for _ in range(w.rng.choice((1, 1, 2, 2, 3, 4)))]
     if w.rng.random() < 0.1:
         p = w.people()
         turns.insert(0, (w.say("[My name is {name}.|Hi, I am {name}.]", p), w.say("Nice to meet you, {name}! How can I help you?", p)))
@@ -544,7 +572,8 @@ def chat(w: Writer) -> str:
 # ---------------------------------------------------------------------------------------------------------- documents
 
 KINDS: dict[str, tuple[float, Callable[[Writer], str]]] = {
-    "story": (0.26, story), "chat": (0.46, chat), "sums": (0.08, sums), "list": (0.05, lists), "json": (0.07, json_text), "code": (0.08, code_text),
+    "story": (0.22, story), "chat": (0.38, chat), "recall": (0.20, lambda w: chat(w, recall)), "sums": (0.07, sums), "list": (0.03, lists),
+    "json": (0.05, json_text), "code": (0.05, code_text),
 }
 
 

@@ -89,7 +89,7 @@ class Muon:
 
 def schedule(progress: float, step: int) -> float:
     """Share of the full learning rate: a short warm-up, a plateau, and from 40 % on down to zero."""
-    return min(1, (step + 1) / 40) * min(1, max(0.0, (1 - progress) / 0.6))
+    return min(1, (step + 1) / 20) * min(1, max(0.0, (1 - progress) / 0.6))
 
 
 @torch.no_grad()
@@ -114,8 +114,8 @@ def main() -> None:
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--device", default="cpu")
-    ap.add_argument("--lr", type=float, default=0.02, help="Muon's, for matrices; AdamW has --adam-lr for the rest")
-    ap.add_argument("--adam-lr", type=float, default=0.004)
+    ap.add_argument("--lr", type=float, default=0.006, help="Muon's, for matrices; AdamW has --adam-lr for the rest")
+    ap.add_argument("--adam-lr", type=float, default=0.005)
     ap.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "nextn-demo"), help="folder for the checkpoint and the log")
     ap.add_argument("--compile", action="store_true", help="compile the delta-net layers (needs a C++ compiler; takes minutes, then saves a third)")
     ap.add_argument("--resume", action="store_true", help="go on from the checkpoint")
