@@ -15,7 +15,36 @@ namespace {
 // llama.cpp spells these with one dash, which CLI11 would read as a run of one-letter flags.
 constexpr std::pair<const char*, const char*> kOneDash[] = {
     {"-ub", "--ubatch-size"},         {"-ctk", "--cache-type-k"},       {"-ctv", "--cache-type-v"},
-    {"-ctkd", "--spec-draft-type-k"}, {"-ctvd", "--spec-draft-type-v"},
+    {"-ctkd", "--spec-draft-type-k"}, {"-ctvd", "--spec-draft-type-v"}, {"-fa", "--flash-attn"},
+    {"-ngl", "--n-gpu-layers"},
+};
+
+// Flags of other engines that mean nothing here, and say so nowhere: the outcome is the same.
+constexpr std::pair<const char*, bool> kWithoutEffect[] = {
+    // the flag, and whether a value follows it
+    {"--flash-attn", true},
+    {"--n-gpu-layers,--gpu-layers", true},
+    {"--spec-draft-backend-sampling", true},
+    {"--alias", true},
+    {"--no-warmup", false},
+    {"-v,--verbose", false},
+};
+
+// Flags of other engines, or of nextn to come, whose meaning cannot be had: the hint says what can.
+constexpr std::pair<const char*, const char*> kRefused[] = {
+    {"-md", "drafts come from the model's own MTP head for now"},
+    {"--model-draft", "drafts come from the model's own MTP head for now"},
+    {"-tb", "prompt and text use the same threads: -t"},
+    {"--threads-batch", "prompt and text use the same threads: -t"},
+    {"-ot", "there is one device, the CPU"},
+    {"--override-tensor", "there is one device, the CPU"},
+    {"--no-mmap", "not yet: weights are repacked into memory in any case"},
+    {"--mlock", "not yet"},
+    {"--memory-limit", "not yet"},
+    {"--draft-n-max", "expected --spec-draft-n-max"},
+    {"--spec-draft-vocab", "not yet: drafts use the whole vocabulary"},
+    {"--chat", "not yet: -p continues a text as it stands"},
+    {"-cnv", "not yet: -p continues a text as it stands"},
 };
 
 KvType kv_type(const std::string& flag, const std::string& name) {
@@ -78,6 +107,11 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--spec-draft-n-min,--draft-min", draft_min, "a shorter draft is not verified");
   app.add_option("--spec-draft-p-min,--draft-p-min", draft_p_min, "stop drafting below this probability");
   app.add_option("--spec-adaptive", spec_adaptive, "off: always draft as many as allowed");
+  app.add_flag_callback("--mtp", [this] { spec_type = "mtp"; }, "the same as --spec-type mtp");
+  for (const auto& [names, has_value] : kWithoutEffect) {
+    CLI::Option* const option = app.add_option(names, "accepted, without effect");
+    option->group("")->expected(has_value ? 1 : 0);
+  }
 }
 
 EngineOptions ModelFlags::engine_options() const {
@@ -103,7 +137,10 @@ EngineOptions ModelFlags::engine_options() const {
 bool parse_flags(CLI::App& app, int argc, char** argv, int* status) {
   std::vector<std::string> args;
   for (int i = argc - 1; i > 0; i--) {  // CLI11 takes them last to first
-    std::string arg = argv[i];
+    std::string arg = argv[i] == std::string_view("-mtp") ? "--mtp" : argv[i];
+    for (const auto& [flag, hint] : kRefused) {
+      if (arg == flag) fail(ErrorCode::kUsage, "{}: {}", flag, hint);
+    }
     for (const auto& [one, two] : kOneDash) {
       if (arg == one) arg = two;
     }

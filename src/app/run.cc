@@ -37,7 +37,7 @@ struct RunFlags {
   std::vector<std::string> stops, logit_bias;
   int64_t n_predict = -1;
   int64_t seed = -1;
-  bool json = false, ignore_eos = false, no_warmup = false;
+  bool json = false, ignore_eos = false;
   SamplerParams sampling;
 };
 
@@ -241,7 +241,6 @@ void add_flags(CLI::App& app, RunFlags& flags) {
   app.add_flag("--ignore-eos", flags.ignore_eos, "go on after an end token");
   app.add_flag("--json", flags.json, "print one JSON object instead of text");
   app.add_option("--logits", flags.logits, "PREFIX: write the prompt's logits and hidden states as PREFIX.*.npy");
-  app.add_flag("--no-warmup", flags.no_warmup, "accepted; there is no warm-up");
 }
 
 void check_flags(const CLI::App& app, const RunFlags& flags) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <thread>
 
 #include "base/error.h"
@@ -86,6 +87,11 @@ SamplerParams sampling_defaults(const gguf::File& file) {
   p.min_p = file.f32_or("general.sampling.min_p", p.min_p);
   p.repeat_penalty = file.f32_or("general.sampling.penalty_repeat", p.repeat_penalty);
   p.penalty_last_n = file.i32_or("general.sampling.penalty_last_n", p.penalty_last_n);
+  try {
+    check_sampler_params(p, std::numeric_limits<int32_t>::max(), ErrorCode::kFile);
+  } catch (const Error& e) {
+    throw Error(e.code(), file.path() + ": general.sampling: " + e.what());
+  }
   return p;
 }
 

@@ -81,7 +81,8 @@ class Engine {
   double load_ms_ = 0;
 };
 
-// The sampler's defaults: the file's general.sampling.* keys where it has them.
+// The sampler's defaults: the file's general.sampling.* keys where it has them. Throws Error{kFile} for values out of
+// range.
 SamplerParams sampling_defaults(const gguf::File& file);
 
 }  // namespace nextn
