@@ -77,7 +77,7 @@ struct DeltaRows {
 // the state, then applies the other rows of `step` without storing (D3). delta_rows.cc has the equation.
 struct DeltaArgs {
   float* state;  // (Dv, Dk)
-  int dk;        // a multiple of 16, at most 256
+  int dk;        // 16, 32, 48, 64, 96, 128, 192 or 256
   DeltaRows replay;
   DeltaRows step;
   int n_sure;

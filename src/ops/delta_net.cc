@@ -97,14 +97,16 @@ void delta_net(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorV
     DeltaArgs args;
     args.state = delta.state + static_cast<int64_t>(h) * shape.value_dim * shape.key_dim;
     args.dk = shape.key_dim;
-    args.replay = {.n = ctx.fault == Fault::kReplay ? 0 : delta.n_pending,
-                   .q = nullptr,
-                   .k = delta.pending + k_at,
-                   .v = delta.pending + shape.k_column() + v_at,
-                   .beta = delta.pending + record_kv + h,
-                   .decay = delta.pending + record_kv + shape.n_value_heads + h,
-                   .qkv_stride = delta.record_stride,
-                   .gate_stride = delta.record_stride};
+    if (delta.n_pending > 0 && ctx.fault != Fault::kReplay) {
+      args.replay = {.n = delta.n_pending,
+                     .q = nullptr,
+                     .k = delta.pending + k_at,
+                     .v = delta.pending + shape.k_column() + v_at,
+                     .beta = delta.pending + record_kv + h,
+                     .decay = delta.pending + record_kv + shape.n_value_heads + h,
+                     .qkv_stride = delta.record_stride,
+                     .gate_stride = delta.record_stride};
+    }
     const float* const row = u.row(run.first_row);
     args.step = {.n = run.n_sure + run.n_draft,
                  .q = row + k_at,

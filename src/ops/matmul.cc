@@ -45,7 +45,7 @@ void multiply(Ctx& ctx, const TensorView& x, const Product& product, int64_t fir
 }  // namespace
 
 void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
-  NEXTN_CHECK(x.stride == x.cols);
+  NEXTN_CHECK(x.stride == x.cols && products.size() <= kMaxProducts);
   if (x.rows == 0) return;
   bool integer = false;
   int64_t n_tiles = 0;

@@ -1,5 +1,6 @@
 #include "state/sequence_state.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -16,12 +17,12 @@ SequenceState::SequenceState(const StateShape& shape) : shape_(shape) {
   delta_layer_ = shape.n_value_heads * shape.value_dim * shape.key_dim;
   // After commit(a) the next step looks back conv_taps - 1 columns from its first row, across at most max_draft
   // rejected ones.
-  conv_layer_ = (shape.conv_taps - 1 + shape.max_draft) * shape.conv_channels;
+  conv_slots_ = std::max<int64_t>(1, shape.conv_taps - 1 + shape.max_draft);
   record_stride_ = shape.n_key_heads * shape.key_dim + shape.n_value_heads * (shape.value_dim + 2);
   const auto floats = [](int64_t n) { return static_cast<size_t>(n) * sizeof(float); };
   kv_ = AlignedBuffer(static_cast<size_t>(n_attention * kv_layer_));
   delta_ = AlignedBuffer(floats(n_delta * delta_layer_));
-  conv_ = AlignedBuffer(floats(n_delta * conv_layer_));
+  conv_ = AlignedBuffer(floats(n_delta * conv_slots_ * shape.conv_channels));
   records_ = AlignedBuffer(floats(n_delta * 2 * shape.max_draft * record_stride_));
   hidden_ = AlignedBuffer(floats(shape.n_embd));
 }
@@ -48,8 +49,7 @@ DeltaView SequenceState::delta(int layer) noexcept {
 }
 
 ConvView SequenceState::conv(int layer) noexcept {
-  return {conv_.as<float>() + index_[static_cast<size_t>(layer)] * conv_layer_,
-          shape_.conv_taps - 1 + shape_.max_draft};
+  return {conv_.as<float>() + index_[static_cast<size_t>(layer)] * conv_slots_ * shape_.conv_channels, conv_slots_};
 }
 
 void SequenceState::begin_step(int n_sure, int n_draft) noexcept {

@@ -68,7 +68,7 @@ class SequenceState {
   int64_t length_ = 0;
   int n_pending_ = 0, n_sure_ = 0, n_draft_ = 0, bank_ = 0;
   AlignedBuffer kv_, delta_, conv_, records_, hidden_;
-  int64_t kv_layer_ = 0, delta_layer_ = 0, conv_layer_ = 0, record_stride_ = 0;
+  int64_t kv_layer_ = 0, delta_layer_ = 0, conv_slots_ = 0, record_stride_ = 0;
 };
 
 }  // namespace nextn
