@@ -186,7 +186,7 @@ PLOTS = {
         last they came to the cross. //
         They dug and dug until they found a {colour2} box. {name} opened it [slowly|carefully]. There was no gold in it. There was only a letter. "[The best treasure is
         a good friend|You already have a treasure]," it said. "[Look beside you|It is standing next to you]." //
-        {name} looked at {friend}, and {friend} looked at {name}. Then they laughed, shared the {food}, and walked home. They were both {feeling}.""",
+        [They looked at each other for a moment|They both began to smile]. Then they laughed, shared the {food}, and walked home. They were both {feeling}.""",
     "share": """{name} had [a big basket of|a whole sack of] {food}. "[These are all mine|I will eat them all myself]," {he} said. {He} sat down [under a tree|on a stone] near
         the {place2} and began to eat. //
         {friend} the {animal} came along the road. "I am [so hungry|very hungry]," said {friend}. "[May I have some|Could you give me a few]?" "No," said {name}. "[There is
@@ -281,7 +281,7 @@ def sum_task(w: Writer) -> tuple[str, str]:
 
 def sums(w: Writer) -> str:
     if w.rng.random() < 0.5:
-        return "\n".join(f"{q}\n{a}\n" for q, a in (sum_task(w) for _ in range(w.rng.randint(2, 5)))).rstrip("\n")
+        return "\n".join(f"{q}\n{a}\n" for q, a in (sum_task(w) for _ in range(w.rng.choice((1, 1, 1, 2))))).rstrip("\n")
     a, b = pair(w, "word")
     s = w.people() | dict(food=w.pick(FOODS), a=str(a), b=str(b), n=str(a + b))
     return w.say("{name} has {a} {food}. {friend} gives {him} {b} more. How many {food} does {name} have now?", s) + "\n\n" + \
@@ -290,9 +290,11 @@ def sums(w: Writer) -> str:
 
 def list_task(w: Writer) -> tuple[str, str]:
     n, kind = w.rng.randint(3, 7), w.rng.random()
+    if kind < 0.6:                                   # nothing says how long these are, so they have one length
+        n = 4
     word = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven"}[n]
     if kind < 0.3:
-        items, ask, head = w.some(FOODS, n), "[Write a shopping list.|Make a shopping list with %s things.|I need a shopping list.]", "Shopping list:"
+        items, ask, head = w.some(FOODS, n), "[Write a shopping list.|Make a shopping list.|I need a shopping list.]", "Shopping list:"
     elif kind < 0.6:
         trip = w.pick(TRIPS)
         items, ask, head = w.some(GEAR, n), f"[What should I pack for {trip}?|Make a packing list for {trip}.]", f"Packing list for {trip}:"
@@ -340,7 +342,7 @@ def json_text(w: Writer) -> str:
         return json_task(w)[1]
     kind = w.rng.randrange(3)
     records: list[dict] = []
-    while len(records) < w.rng.randint(2, 3):
+    while len(records) < 2:
         value = record(w)[1]
         if kind == 0 or not records or value.keys() == records[0].keys():
             records.append(value)
@@ -387,7 +389,7 @@ def code_task(w: Writer) -> tuple[str, str]:
 
 def code_text(w: Writer) -> str:
     bodies = []
-    for _ in range(w.rng.randint(1, 3)):
+    for _ in range(w.rng.choice((1, 1, 1, 2))):
         body = code_task(w)[1]
         bodies.append("\n".join(body.split("\n")[1:-1]))
     python = [b for b in bodies if b.startswith("def")]
@@ -572,7 +574,7 @@ def chat(w: Writer, turn: Callable[[Writer], tuple[str, str]] = chat_turn) -> st
 # ---------------------------------------------------------------------------------------------------------- documents
 
 KINDS: dict[str, tuple[float, Callable[[Writer], str]]] = {
-    "story": (0.22, story), "chat": (0.38, chat), "recall": (0.20, lambda w: chat(w, recall)), "sums": (0.07, sums), "list": (0.03, lists),
+    "story": (0.22, story), "chat": (0.36, chat), "recall": (0.16, lambda w: chat(w, recall)), "sums": (0.10, sums), "list": (0.06, lists),
     "json": (0.05, json_text), "code": (0.05, code_text),
 }
 
