@@ -223,7 +223,8 @@ def main() -> None:
             row["ended"] += new[-1] in stops
             row["looped"] += loops(new)
             row["texts"] += 1
-            if kind == "chat" and (check := correct(prompt, words(new))):
+            asked = prompt if kind == "chat" else f"user\n{prompt}<|im_end|>"
+            if kind in ("chat", "sums") and (check := correct(asked, words(new))):
                 checks.setdefault(check[0], []).append(check[1])
             if i < o.show:
                 print(f"[{prompt}]{words(new)}\n")
