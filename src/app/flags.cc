@@ -126,7 +126,7 @@ EngineOptions ModelFlags::engine_options() const {
   o.head_v_type = head_v_type.empty() ? o.v_type : kv_type("-ctvd", head_v_type);
   o.spec = nextn::spec_type(spec_type);
   o.max_draft = o.spec == SpecType::kNone ? 0 : in_range("--spec-draft-n-max", draft_max, 0, kMaxDraftLimit);
-  in_range("--spec-draft-n-min", draft_min, 0, kMaxDraftLimit);
+  in_range("--spec-draft-n-min", draft_min, 0, in_range("--spec-draft-n-max", draft_max, 0, kMaxDraftLimit));
   in_range("--spec-draft-p-min", draft_p_min, 0.0f, 1.0f);
   if (spec_adaptive != "off") fail(ErrorCode::kUsage, "--spec-adaptive: expected off, found '{}'", spec_adaptive);
   o.isa = std::getenv("NEXTN_ISA");

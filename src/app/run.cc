@@ -88,10 +88,10 @@ std::pair<int32_t, float> parse_bias(const std::string& text) {
   return {id, text[sign] == '-' ? -bias : bias};
 }
 
-std::vector<int32_t> prompt_tokens(const RunFlags& flags, const Engine& engine) {
-  if (!flags.tokens.empty()) return parse_tokens(flags.tokens);
+std::vector<int32_t> prompt_tokens(const RunFlags& flags, const CLI::App& app, const Engine& engine) {
+  if (app.count("--tokens") > 0) return parse_tokens(flags.tokens);
   std::string text = flags.prompt;
-  if (!flags.prompt_file.empty()) {
+  if (app.count("--file") > 0) {
     text = read_file(flags.prompt_file);
     if (text.ends_with('\n')) text.pop_back();
   }
@@ -272,7 +272,7 @@ int run_main(int argc, char** argv) {
   if (verdict.kind == HeadVerdict::Kind::kIncomplete) {
     print_stderr("nextn run: no drafts, the MTP head is incomplete: {}\n", verdict.reason);
   }
-  const std::vector<int32_t> prompt = prompt_tokens(flags, engine);
+  const std::vector<int32_t> prompt = prompt_tokens(flags, app, engine);
   if (!flags.logits.empty()) dump_logits(engine, prompt, flags.logits);
 
   GenerateParams params;

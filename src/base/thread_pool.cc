@@ -2,7 +2,7 @@
 
 #include <immintrin.h>
 
-#include <system_error>
+#include <exception>
 
 #include "base/error.h"
 
@@ -18,11 +18,11 @@ constexpr int kSpins = 2000;
 ThreadPool::ThreadPool(int n_threads) {
   try {
     for (int i = 1; i < n_threads; i++) workers_.emplace_back([this] { work(); });
-  } catch (const std::system_error& e) {
+  } catch (const std::exception& e) {  // std::system_error, std::bad_alloc
     const int n_started = this->n_threads();
     stop();  // those that run wait for work, and would be waited for
     fail(ErrorCode::kSystem, "threads: expected {}, the system has not got more than {}: {}", n_threads, n_started,
-         e.code().message());
+         e.what());
   }
 }
 

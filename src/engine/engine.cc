@@ -1,7 +1,6 @@
 #include "engine/engine.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <thread>
 
@@ -42,7 +41,6 @@ Engine::Engine(const EngineOptions& options)
       pool_(default_threads(options.n_threads)),
       ctx_{.kernels = select_kernels(options.isa), .pool = pool_, .act = {}, .fault = Fault::kNone},
       scratch_(1) {
-  const auto start = std::chrono::steady_clock::now();
   options_.n_threads = pool_.n_threads();
   const bool with_head = wants_head(options_, file_, verdict_);
   tokenizer_ = load_tokenizer(file_);
@@ -65,7 +63,21 @@ Engine::Engine(const EngineOptions& options)
   logits_ = Buffer(1 + options_.max_draft, info.n_vocab);
   if (with_head) draft_logits_ = Buffer(1, info.n_vocab);
   scratch_ = SamplerScratch(static_cast<int32_t>(info.n_vocab));
-  load_ms_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  load_ms_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void Engine::check_prompt(std::span<const int32_t> prompt, int room) const {
+  const int64_t n_vocab = model_->info().n_vocab, limit = options_.n_ctx - room;
+  if (prompt.empty()) fail(ErrorCode::kRequest, "prompt: expected at least one token, found none");
+  if (static_cast<int64_t>(prompt.size()) > limit) {
+    fail(ErrorCode::kRequest, "prompt: expected at most {} tokens (-c), found {}", std::max<int64_t>(limit, 0),
+         prompt.size());
+  }
+  for (size_t i = 0; i < prompt.size(); i++) {
+    if (prompt[i] < 0 || prompt[i] >= n_vocab) {
+      fail(ErrorCode::kRequest, "prompt: token {}: expected an id from 0 to {}, found {}", i, n_vocab - 1, prompt[i]);
+    }
+  }
 }
 
 std::vector<MemoryPart> Engine::memory() const {

@@ -2,6 +2,7 @@
 // time.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,7 +57,10 @@ class Engine {
   Ctx& ctx() noexcept { return ctx_; }
   double load_ms() const noexcept { return load_ms_; }
 
-  StateShape state_shape() const noexcept { return shape_; }
+  // Throws Error{kRequest} for a prompt that is empty, longer than n_ctx - room, or has an id outside the vocabulary.
+  void check_prompt(std::span<const int32_t> prompt, int room = 0) const;
+
+  const StateShape& state_shape() const noexcept { return shape_; }
   // Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely stop
   // to catch up.
   int backlog_limit() const noexcept { return 2 * (options_.max_draft + 1) + 8; }
@@ -68,6 +72,7 @@ class Engine {
   std::vector<MemoryPart> memory() const;
 
  private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   EngineOptions options_;
   gguf::File file_;
   HeadVerdict verdict_;

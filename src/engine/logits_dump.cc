@@ -75,10 +75,7 @@ void dump_logits(Engine& engine, std::span<const int32_t> prompt, const std::str
   Model& model = engine.model();
   Ctx& ctx = engine.ctx();
   const int64_t T = static_cast<int64_t>(prompt.size()), V = model.info().n_vocab, D = model.info().n_embd;
-  if (T == 0 || T + kDumpedDrafts > engine.options().n_ctx) {
-    fail(ErrorCode::kRequest, "prompt: expected 1 to {} tokens for --logits (-c), found {}",
-         engine.options().n_ctx - kDumpedDrafts, T);
-  }
+  engine.check_prompt(prompt, model.info().has_head ? kDumpedDrafts : 0);
   SequenceState state(engine.state_shape());
   NpyFile logits(prefix + ".logits.npy", T, V), hiddens(prefix + ".hidden.npy", T, D);
   const auto trunk_head = [&](const TensorView& out, const TensorView& h) { model.logits(ctx, out, h); };
@@ -96,6 +93,7 @@ void dump_logits(Engine& engine, std::span<const int32_t> prompt, const std::str
   const TensorView last = engine.logits(1);
   model.logits(ctx, last, shifted.rows(T + 1).rows_from(T, 1));
   ops::argmax(ctx, &next, last);
+  if (next < 0) fail(ErrorCode::kRequest, "logits: expected numbers, found a NaN at position {}", T);
   logits.close();
   hiddens.close();
   if (!model.info().has_head) return;

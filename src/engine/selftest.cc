@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/error.h"
 #include "draft/scripted_drafter.h"
 #include "engine/session.h"
 
@@ -11,6 +12,7 @@ namespace nextn {
 namespace {
 
 constexpr int kMaxDrafts = 8;
+constexpr int kMinContext = 32;
 constexpr int kPromptTokens = 272;  // beyond the first piece of attention
 
 // Text of no importance, long enough for the prompt.
@@ -75,6 +77,10 @@ SelftestReport selftest(const SelftestOptions& options) {
   Engine engine(engine_options);
   engine.ctx().fault = options.inject;
   Session session(engine);
+  if (engine.options().n_ctx < kMinContext) {
+    fail(ErrorCode::kUsage, "-c: expected a context of at least {} tokens for a selftest, found {}", kMinContext,
+         engine.options().n_ctx);
+  }
   SelftestReport report;
   report.has_head = engine.model().info().has_head;
 

@@ -23,6 +23,7 @@ double ms_since(Clock::time_point start) {
 // Keys, then values of the first `length` positions.
 template <class Part>
 void for_kv_parts(const KvView& kv, int64_t length, const Part& part) {
+  if (length == 0) return;
   part(kv.k, static_cast<size_t>(length * kv.k_stride));
   part(kv.v, static_cast<size_t>(length * kv.v_stride));
 }
@@ -35,6 +36,7 @@ const char* end_reason_name(EndReason reason) noexcept {
 }
 
 Session::Session(Engine& engine) : engine_(engine), state_(engine.state_shape()) {
+  tokens_.reserve(static_cast<size_t>(engine.options().n_ctx) + 1);
   if (engine.model().info().has_head) {
     head_.emplace(engine.state_shape(), engine.options().head_k_type, engine.options().head_v_type,
                   engine.backlog_limit());
@@ -104,14 +106,14 @@ class Session::Run {
         params_(params),
         sampler_(params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab)),
         decoder_(engine_.tokenizer()),
-        matcher_(params.stops) {
-    out_.stats.drafted.resize(static_cast<size_t>(params.draft_max));
-    out_.stats.accepted.resize(static_cast<size_t>(params.draft_max));
-    drafts_.resize(static_cast<size_t>(params.draft_max) + 1);
+        matcher_(params.stops),
+        draft_max_(std::min(params.draft_max, engine_.options().max_draft)) {
+    out_.stats.drafted.resize(static_cast<size_t>(draft_max_));
+    out_.stats.accepted.resize(static_cast<size_t>(draft_max_));
+    drafts_.resize(static_cast<size_t>(draft_max_) + 1);
     if (params.drafter == nullptr && session.head_) {
       own_drafter_.emplace(engine_.model(), *session.head_, engine_.draft_logits(), params.draft_p_min);
     }
-    s_.tokens_.reserve(static_cast<size_t>(engine_.options().n_ctx) + 1);
   }
 
   Generation operator()(std::span<const int32_t> prompt) {
@@ -121,20 +123,24 @@ class Session::Run {
     const auto first = Clock::now();
     while (!ended_) cycle();
     out_.stats.predicted_ms = ms_since(first);
-    if (!matcher_.found()) emit(matcher_.push(decoder_.finish()) + matcher_.finish());
+    if (!matcher_.found()) {
+      emit(matcher_.push(decoder_.finish()));
+      emit(matcher_.finish());
+    }
     out_.logits_digest = digest_.value();
     return std::move(out_);
   }
 
  private:
   void read_prompt(std::span<const int32_t> prompt) {
-    out_.stats.prompt_n = static_cast<int64_t>(prompt.size());
+    const int64_t resumed = s_.state_.length();
     for (const int32_t id : prompt) sampler_.accept(id);
     const size_t limit = static_cast<size_t>(engine_.options().row_limit);
     TensorView hidden;
     for (size_t at = static_cast<size_t>(s_.state_.length()); at < prompt.size(); at += limit) {
       if (interrupted()) return end(EndReason::kInterrupt);
       hidden = s_.prefill(prompt.subspan(at, std::min(limit, prompt.size() - at)));
+      out_.stats.prompt_n = s_.state_.length() - resumed;
     }
     if (params_.n_predict == 0) return end(EndReason::kLength);
     const TensorView logits = engine_.logits(1);
@@ -175,8 +181,10 @@ class Session::Run {
     Drafter* const drafter = params_.drafter != nullptr ? params_.drafter : own_drafter_ ? &*own_drafter_ : nullptr;
     if (drafter == nullptr) return 0;
     const int64_t left = params_.n_predict < 0 ? room : params_.n_predict - static_cast<int64_t>(out_.tokens.size());
-    const int limit = static_cast<int>(std::min<int64_t>({params_.draft_max, left - 1, room - 1}));
-    const int n = limit <= 0 ? 0 : drafter->draft(engine_.ctx(), s_.tokens_, limit, drafts_.data() + 1);
+    const int limit = static_cast<int>(std::min<int64_t>({draft_max_, left - 1, room - 1}));
+    const int n = limit < std::max(1, params_.draft_min)
+                      ? 0
+                      : drafter->draft(engine_.ctx(), s_.tokens_, limit, drafts_.data() + 1);
     return n < params_.draft_min ? 0 : n;
   }
 
@@ -227,6 +235,7 @@ class Session::Run {
   Sampler sampler_;
   StreamDecoder decoder_;
   StopMatcher matcher_;
+  const int draft_max_;
   std::optional<MtpDrafter> own_drafter_;
   std::vector<int32_t> drafts_;  // the last token, then the drafts
   Digest digest_;
@@ -235,20 +244,15 @@ class Session::Run {
 };
 
 Generation Session::generate(std::span<const int32_t> prompt, const GenerateParams& params) {
-  const int64_t n_vocab = engine_.model().info().n_vocab, n_ctx = engine_.options().n_ctx;
-  check_sampler_params(params.sampling, static_cast<int32_t>(n_vocab), ErrorCode::kRequest);
-  NEXTN_CHECK(params.draft_max <= engine_.options().max_draft);
-  if (prompt.empty()) fail(ErrorCode::kRequest, "prompt: expected at least one token, found none");
-  if (static_cast<int64_t>(prompt.size()) > n_ctx) {
-    fail(ErrorCode::kRequest, "prompt: expected at most {} tokens (-c), found {}", n_ctx, prompt.size());
-  }
-  for (size_t i = 0; i < prompt.size(); i++) {
-    if (prompt[i] < 0 || prompt[i] >= n_vocab) {
-      fail(ErrorCode::kRequest, "prompt: token {}: expected an id from 0 to {}, found {}", i, n_vocab - 1, prompt[i]);
-    }
-  }
+  check_sampler_params(params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab), ErrorCode::kRequest);
+  engine_.check_prompt(prompt);
   resume_or_clear(prompt);
-  return Run(*this, params)(prompt);
+  try {
+    return Run(*this, params)(prompt);
+  } catch (...) {
+    clear();  // a step may have ended in its middle
+    throw;
+  }
 }
 
 // ------------------------------------------------------------------------------------------------ canonical state
@@ -290,7 +294,7 @@ void Session::for_head_parts(const Part& part) noexcept {
   if (head_) for_kv_parts(head_->kv(), state_.length(), part);
 }
 
-uint64_t Session::state_digest() noexcept {
+uint64_t Session::state_digest() {
   make_canonical();
   Digest digest;
   const int64_t length = state_.length();
@@ -299,7 +303,7 @@ uint64_t Session::state_digest() noexcept {
   return digest.value();
 }
 
-uint64_t Session::head_digest() noexcept {
+uint64_t Session::head_digest() {
   if (!head_) return 0;
   make_canonical();
   Digest digest;
@@ -307,9 +311,29 @@ uint64_t Session::head_digest() noexcept {
   return digest.value();
 }
 
+// What a snapshot can be restored into: the same file's model with the same caches.
+uint64_t Session::origin() const {
+  const EngineOptions& o = engine_.options();
+  const ModelInfo& info = engine_.model().info();
+  const uint64_t facts[] = {engine_.file().n_bytes(),
+                            static_cast<uint64_t>(info.n_vocab),
+                            static_cast<uint64_t>(info.n_embd),
+                            static_cast<uint64_t>(info.n_layers),
+                            static_cast<uint64_t>(o.k_type),
+                            static_cast<uint64_t>(o.v_type),
+                            head_ ? 1 + static_cast<uint64_t>(o.head_k_type) : 0,
+                            head_ ? 1 + static_cast<uint64_t>(o.head_v_type) : 0};
+  const std::string_view name = engine_.file().string_or("general.name", "");
+  Digest digest;
+  digest.add(facts, sizeof facts);
+  digest.add(name.data(), name.size());
+  return digest.value();
+}
+
 Snapshot Session::snapshot() {
   make_canonical();
   Snapshot out;
+  out.origin = origin();
   out.tokens.assign(tokens_.begin(), tokens_.begin() + state_.length());
   const auto append_to = [](std::vector<uint8_t>& to) {
     return [&to](const void* bytes, size_t n) {
@@ -324,18 +348,14 @@ Snapshot Session::snapshot() {
 void Session::restore(const Snapshot& snapshot) {
   clear();
   const int64_t length = static_cast<int64_t>(snapshot.tokens.size());
+  if (snapshot.origin != origin()) {
+    fail(ErrorCode::kRequest, "snapshot: expected one of {} with {} and {} caches, found another",
+         engine_.file().path(), kv_type_name(engine_.options().k_type), kv_type_name(engine_.options().v_type));
+  }
   if (length > state_.shape().n_ctx) {
     fail(ErrorCode::kRequest, "snapshot: expected at most {} tokens (-c), found {}", state_.shape().n_ctx, length);
   }
   state_.restore(length);
-  size_t trunk = 0, head = 0;
-  for_trunk_parts([&](const void*, size_t n) { trunk += n; });
-  for_head_parts([&](const void*, size_t n) { head += n; });
-  if (trunk != snapshot.trunk.size() || head != snapshot.head.size()) {
-    state_.clear();
-    fail(ErrorCode::kRequest, "snapshot: expected {} + {} bytes, found {} + {}", trunk, head, snapshot.trunk.size(),
-         snapshot.head.size());
-  }
   const uint8_t* from = snapshot.trunk.data();
   const auto take = [&](void* bytes, size_t n) {
     std::memcpy(bytes, from, n);
@@ -345,7 +365,7 @@ void Session::restore(const Snapshot& snapshot) {
   from = snapshot.head.data();
   for_head_parts(take);
   if (head_) head_->restore(length, state_.pending_hidden());
-  tokens_ = snapshot.tokens;
+  tokens_.assign(snapshot.tokens.begin(), snapshot.tokens.end());
 }
 
 // Leaves the canonical state of a proper beginning of the prompt.

@@ -21,7 +21,7 @@ struct GenerateParams {
   int64_t n_predict = -1;  // tokens at most; negative: until an end
   std::vector<std::string> stops;
   bool ignore_eos = false;
-  int draft_max = 3;  // drafts of a cycle, at most Engine's max_draft
+  int draft_max = 3;  // drafts of a cycle; never more than the engine's max_draft
   int draft_min = 0;  // a draft shorter than this is not verified
   float draft_p_min = 0;
   bool digest = false;                      // compute logits_digest
@@ -51,6 +51,7 @@ struct Generation {
 
 // The canonical state of a sequence and the text it stands for, in memory.
 struct Snapshot {
+  uint64_t origin = 0;  // model and cache types
   std::vector<int32_t> tokens;
   std::vector<uint8_t> trunk, head;
 };
@@ -68,9 +69,9 @@ class Session {
 
   // Digest of the canonical state (D3): pending rows applied, the head caught up, keys and values up to the length. The
   // trunk's alone, so that it can be compared with a run that has no head.
-  uint64_t state_digest() noexcept;
+  uint64_t state_digest();
   // The same of the head's keys and values; 0 without a head.
-  uint64_t head_digest() noexcept;
+  uint64_t head_digest();
 
   // Takes or puts back the canonical state. Throws Error{kRequest} for a snapshot of another model or other cache
   // types.
@@ -91,6 +92,7 @@ class Session {
 
   void accept_rows(const TensorView& hidden, int n) noexcept;
   void make_canonical() noexcept;
+  uint64_t origin() const;
   void resume_or_clear(std::span<const int32_t> prompt) noexcept;
   template <class Part>
   void for_trunk_parts(const Part& part) noexcept;

@@ -8,6 +8,8 @@ namespace nextn {
 
 namespace {
 
+constexpr int64_t kMaxVocab = 1 << 22;
+
 // Reads keys of one architecture and checks them against ranges.
 class Keys {
  public:
@@ -58,13 +60,16 @@ std::vector<LayerKind> layer_kinds(const gguf::File& file, const Keys& keys, int
 // is the fourth one. With the published sections 11, 11, 10, 0 every one of 32 pairs turns.
 std::vector<double> rope_frequencies(const gguf::File& file, const Keys& keys, int64_t n_rot) {
   const double base = file.f32_or(keys.full("rope.freq_base"), 10000.0f);
-  if (!(base > 0 && std::isfinite(base)))
-    keys.refuse(ErrorCode::kFile, "rope.freq_base", "expected a positive number, found {}", base);
+  if (!(base >= 1 && std::isfinite(base)))
+    keys.refuse(ErrorCode::kFile, "rope.freq_base", "expected a number of at least 1, found {}", base);
   const std::string_view scaling = file.string_or(keys.full("rope.scaling.type"), "linear");
   if (scaling != "linear" && scaling != "none") {
     keys.refuse(ErrorCode::kUnsupported, "rope.scaling.type", "expected none or linear, found {}", scaling);
   }
   const double factor = scaling == "none" ? 0 : file.f32_or(keys.full("rope.scaling.factor"), 0);
+  if (!(factor == 0 || (factor >= 1e-3 && factor <= 1e6))) {
+    keys.refuse(ErrorCode::kFile, "rope.scaling.factor", "expected 0 or 0.001 to 1000000, found {}", factor);
+  }
   const double scale = factor > 0 ? 1 / factor : 1;
   const std::vector<int32_t> sections = file.i32_or_array(keys.full("rope.dimension_sections"), 4);
   int64_t sum = 0;
@@ -75,7 +80,7 @@ std::vector<double> rope_frequencies(const gguf::File& file, const Keys& keys, i
   std::vector<double> freq;
   for (int64_t j = 0; j < n_rot / 2; j++) {
     const int64_t in_cycle = sum == 0 ? 0 : j % sum;
-    const bool turns = sum == 0 || in_cycle < 3 * sections[static_cast<size_t>(in_cycle % 3)];
+    const bool turns = sum == 0 || in_cycle < 3 * int64_t{sections[static_cast<size_t>(in_cycle % 3)]};
     freq.push_back(turns ? scale * std::pow(base, -2.0 * static_cast<double>(j) / static_cast<double>(n_rot)) : 0);
   }
   return freq;
@@ -105,8 +110,8 @@ Qwen35Config Qwen35Config::read(const gguf::File& file) {
   c.n_vocab = file.has("tokenizer.ggml.tokens") ? static_cast<int64_t>(file.find("tokenizer.ggml.tokens")->count)
               : embd != nullptr                 ? embd->shape[1]
                                                 : 0;
-  if (c.n_vocab < 1 || c.n_vocab > 1 << 24) {
-    fail(ErrorCode::kFile, "{}: tokenizer.ggml.tokens: expected 1 to {} tokens, found {}", file.path(), 1 << 24,
+  if (c.n_vocab < 1 || c.n_vocab > kMaxVocab) {
+    fail(ErrorCode::kFile, "{}: tokenizer.ggml.tokens: expected 1 to {} tokens, found {}", file.path(), kMaxVocab,
          c.n_vocab);
   }
   c.kinds = layer_kinds(file, keys, c.n_layers, n_blocks);
@@ -129,6 +134,7 @@ Qwen35Config Qwen35Config::read(const gguf::File& file) {
     keys.refuse(ErrorCode::kUnsupported, "attention.value_length", "expected key_length ({}), found {}", c.head_dim, v);
   }
   const float scale = file.f32_or(keys.full("attention.scale"), 0);
+  if (!std::isfinite(scale)) keys.refuse(ErrorCode::kFile, "attention.scale", "expected a number, found {}", scale);
   c.attention_scale = scale != 0 ? scale : 1 / std::sqrt(static_cast<float>(c.head_dim));
   const int64_t n_rot = keys.size_or("rope.dimension_count", c.head_dim, 2, c.head_dim);
   if (n_rot % 2 != 0) keys.refuse(ErrorCode::kFile, "rope.dimension_count", "expected an even number, found {}", n_rot);

@@ -9,27 +9,18 @@ namespace nextn {
 HeadState::HeadState(const StateShape& shape, KvType k_type, KvType v_type, int backlog_limit)
     : n_ctx_(shape.n_ctx),
       n_kv_heads_(shape.n_kv_heads),
+      head_dim_(shape.head_dim),
       n_embd_(shape.n_embd),
-      k_head_(kv_bytes(k_type, shape.head_dim)),
-      v_head_(kv_bytes(v_type, shape.head_dim)),
       k_type_(k_type),
       v_type_(v_type),
       backlog_limit_(backlog_limit),
-      kv_(static_cast<size_t>(n_ctx_ * n_kv_heads_ * (k_head_ + v_head_))),
+      kv_(static_cast<size_t>(kv_layer_bytes(n_ctx_, n_kv_heads_, head_dim_, k_type, v_type))),
       hidden_(static_cast<size_t>(backlog_limit * n_embd_) * sizeof(float)) {
   clear();
 }
 
 KvView HeadState::kv() noexcept {
-  uint8_t* const k = kv_.data();
-  return {k,
-          k + n_ctx_ * n_kv_heads_ * k_head_,
-          n_kv_heads_ * k_head_,
-          n_kv_heads_ * v_head_,
-          k_head_,
-          v_head_,
-          k_type_,
-          v_type_};
+  return kv_view(kv_.data(), n_ctx_, n_kv_heads_, head_dim_, k_type_, v_type_);
 }
 
 void HeadState::push_hidden(const float* hidden) noexcept {

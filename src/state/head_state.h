@@ -16,7 +16,8 @@ namespace nextn {
 
 class HeadState {
  public:
-  // backlog_limit: hidden states that can wait, at least max_draft + 2. Throws Error{kSystem}.
+  // backlog_limit: hidden states that can wait, at least 1; to follow a trunk that verifies k drafts,
+  // at least k + 1. Throws Error{kSystem}.
   HeadState(const StateShape& shape, KvType k_type, KvType v_type, int backlog_limit);
 
   int64_t length() const noexcept { return length_; }
@@ -38,7 +39,7 @@ class HeadState {
   size_t backlog_bytes_taken() const noexcept { return hidden_.size(); }
 
  private:
-  int64_t n_ctx_, n_kv_heads_, n_embd_, k_head_, v_head_;
+  int64_t n_ctx_, n_kv_heads_, head_dim_, n_embd_;
   KvType k_type_, v_type_;
   int backlog_limit_;
   int64_t length_ = 0;

@@ -12,8 +12,7 @@ SequenceState::SequenceState(const StateShape& shape) : shape_(shape) {
   for (const LayerKind kind : shape.layers) {
     index_.push_back(kind == LayerKind::kAttention ? n_attention++ : n_delta++);
   }
-  kv_layer_ = shape.n_ctx * shape.n_kv_heads *
-              (kv_bytes(shape.k_type, shape.head_dim) + kv_bytes(shape.v_type, shape.head_dim));
+  kv_layer_ = kv_layer_bytes(shape.n_ctx, shape.n_kv_heads, shape.head_dim, shape.k_type, shape.v_type);
   delta_layer_ = shape.n_value_heads * shape.value_dim * shape.key_dim;
   // After commit(a) the next step looks back conv_taps - 1 columns from its first row, across at most max_draft
   // rejected ones.
@@ -23,21 +22,14 @@ SequenceState::SequenceState(const StateShape& shape) : shape_(shape) {
   kv_ = AlignedBuffer(static_cast<size_t>(n_attention * kv_layer_));
   delta_ = AlignedBuffer(floats(n_delta * delta_layer_));
   conv_ = AlignedBuffer(floats(n_delta * conv_slots_ * shape.conv_channels));
+  conv_past_bytes_ = floats(n_delta * (shape.conv_taps - 1) * shape.conv_channels);
   records_ = AlignedBuffer(floats(n_delta * 2 * shape.max_draft * record_stride_));
   hidden_ = AlignedBuffer(floats(shape.n_embd));
 }
 
 KvView SequenceState::kv(int layer) noexcept {
-  const int64_t k_head = kv_bytes(shape_.k_type, shape_.head_dim), v_head = kv_bytes(shape_.v_type, shape_.head_dim);
-  uint8_t* const k = kv_.data() + index_[static_cast<size_t>(layer)] * kv_layer_;
-  return {k,
-          k + shape_.n_ctx * shape_.n_kv_heads * k_head,
-          shape_.n_kv_heads * k_head,
-          shape_.n_kv_heads * v_head,
-          k_head,
-          v_head,
-          shape_.k_type,
-          shape_.v_type};
+  return kv_view(kv_.data() + index_[static_cast<size_t>(layer)] * kv_layer_, shape_.n_ctx, shape_.n_kv_heads,
+                 shape_.head_dim, shape_.k_type, shape_.v_type);
 }
 
 DeltaView SequenceState::delta(int layer) noexcept {

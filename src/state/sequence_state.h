@@ -57,10 +57,10 @@ class SequenceState {
   // The caller has put the canonical state of `length` tokens into the views.
   void restore(int64_t length) noexcept;
 
-  // Bytes taken, by part.
+  // Bytes taken, by part. The columns of draft rows count as records: of all parts, only these depend on max_draft.
   size_t kv_bytes_taken() const noexcept { return kv_.size(); }
-  size_t delta_bytes_taken() const noexcept { return delta_.size() + conv_.size(); }
-  size_t record_bytes_taken() const noexcept { return records_.size(); }
+  size_t delta_bytes_taken() const noexcept { return delta_.size() + conv_past_bytes_; }
+  size_t record_bytes_taken() const noexcept { return records_.size() + conv_.size() - conv_past_bytes_; }
 
  private:
   StateShape shape_;
@@ -68,6 +68,7 @@ class SequenceState {
   int64_t length_ = 0;
   int n_pending_ = 0, n_sure_ = 0, n_draft_ = 0, bank_ = 0;
   AlignedBuffer kv_, delta_, conv_, records_, hidden_;
+  size_t conv_past_bytes_ = 0;
   int64_t kv_layer_ = 0, delta_layer_ = 0, conv_slots_ = 0, record_stride_ = 0;
 };
 

@@ -17,6 +17,21 @@ struct KvView {
   KvType k_type, v_type;
 };
 
+// Bytes of the keys and values of n_ctx positions. The keys come first and are filled up to a cache line.
+inline int64_t kv_layer_bytes(int64_t n_ctx, int64_t n_kv_heads, int64_t head_dim, KvType k_type, KvType v_type) {
+  const int64_t keys = n_ctx * n_kv_heads * kv_bytes(k_type, head_dim),
+                values = n_ctx * n_kv_heads * kv_bytes(v_type, head_dim);
+  return (keys + 63) / 64 * 64 + (values + 63) / 64 * 64;
+}
+
+// The view of such a piece of memory.
+inline KvView kv_view(uint8_t* bytes, int64_t n_ctx, int64_t n_kv_heads, int64_t head_dim, KvType k_type,
+                      KvType v_type) {
+  const int64_t k_head = kv_bytes(k_type, head_dim), v_head = kv_bytes(v_type, head_dim);
+  const int64_t keys = (n_ctx * n_kv_heads * k_head + 63) / 64 * 64;
+  return {bytes, bytes + keys, n_kv_heads * k_head, n_kv_heads * v_head, k_head, v_head, k_type, v_type};
+}
+
 // A delta net's memory: state (Hv, Dv, Dk) and two banks of records (max_draft, record_stride), a record being
 // [k (Hk, Dk) | v (Hv, Dv) | beta (Hv) | decay (Hv)] of one draft row.
 struct DeltaView {

@@ -202,7 +202,7 @@ class Usage(Case):
         self.refused("run", "-p", "a", "-r", "b", "-r", "")
         for ids in ("a", "1,", ",1", "1,,2", "1 2", "1.5", "99999999999"):
             self.refused("run", "--tokens", ids, mentions=["--tokens"])
-        for bias in ("1", "x+1", "1+x", "1=x", "1+", f"{N_VOCAB}+1", "1+nan"):
+        for bias in ("1", "x+1", "1+x", "1=x", "1+", "99999999+1", "1+nan"):
             self.refused("run", "-p", "a", "-l", bias)
 
 
@@ -256,10 +256,19 @@ class WrongFiles(Case):
         self.refused("run", "-f", str(self.dir / "none.txt"), status=1, mentions=["none.txt", "No such file"])
         self.refused("run", "-f", str(self.dir), status=1, mentions=[str(self.dir)])
         self.refused("run", "-p", "", status=1, mentions=["prompt"])
+        self.refused("run", "-p", "a", "--spec-draft-n-min", 4, mentions=["expected 0 to 3"])
 
     def test_logits_prefix(self):
         prefix = str(self.dir / "none" / "x")
         self.refused("run", "-p", "a", "-n", 0, "--logits", prefix, status=1, mentions=[prefix])
+
+    def test_ids_outside_the_vocabulary_with_logits(self):
+        for ids in ("2000000000", "5,-1"):
+            self.refused("run", f"--tokens={ids}", "--logits", str(self.dir / "x"), "-n", 0, "-m", MIXED, status=1,
+                         mentions=["prompt: token"])
+
+    def test_selftest_without_room(self):
+        self.refused("selftest", "-m", MIXED, "-c", 1, mentions=["-c: expected"])
 
     def test_prompt_that_does_not_fit(self):
         self.refused("run", "-p", PROMPT, "-c", 4, status=1, mentions=["prompt", "at most 4"])

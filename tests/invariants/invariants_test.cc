@@ -263,6 +263,51 @@ TEST_P(Invariants, SelftestPassesAndNoticesEveryFault) {
   }
 }
 
+// What a stop string might begin with and half a character are both held back when the text ends: both come out, in
+// order.
+TEST_P(Invariants, WhatIsHeldBackAtTheEndComesOutInOrder) {
+  Engine engine(engine_options(GetParam()));
+  Session session(engine);
+  GenerateParams params = generate_params(0, 2);
+  params.sampling.repeat_penalty = 2;
+  params.sampling.logit_bias = {{'a', 1000.0f}, {0xe2, 900.0f}};  // byte tokens come first in the tiny vocabulary
+  params.stops = {"ab"};
+  for (const int k : {0, 3}) {
+    params.draft_max = k;
+    session.clear();
+    const Generation g = session.generate(prompt_of(5), params);
+    EXPECT_EQ(g.tokens, (std::vector<int32_t>{'a', 0xe2}));
+    EXPECT_EQ(g.text, "a\xe2");
+  }
+}
+
+// A request that fails in the middle of a step leaves a session that serves the next one.
+TEST_P(Invariants, ASessionSurvivesAFailedRequest) {
+  Engine engine(engine_options(GetParam()));
+  Session session(engine), fresh(engine);
+  const std::vector<int32_t> prompt = prompt_of(20);
+  GenerateParams params = generate_params(0, 12);
+  params.draft_max = 3;
+  int calls = 0;
+  params.on_text = [&](std::string_view) {
+    if (++calls == 4) throw Error(ErrorCode::kSystem, "the reader is gone");
+  };
+  EXPECT_THROW(session.generate(prompt, params), Error);
+  params.on_text = {};
+  EXPECT_EQ(run(session, prompt, params), run(fresh, prompt, params));
+}
+
+// Of another model, or with other caches, even where the sizes agree.
+TEST_P(Invariants, ASnapshotOfSomethingElseIsRefused) {
+  EngineOptions a = engine_options(GetParam()), b = a;
+  a.k_type = b.v_type = KvType::kF16;
+  a.v_type = b.k_type = KvType::kQ8_0;
+  Engine one(a), other(b);
+  Session from(one), to(other);
+  from.generate(prompt_of(20), generate_params(0, 1));
+  EXPECT_THROW(to.restore(from.snapshot()), Error);
+}
+
 INSTANTIATE_TEST_SUITE_P(Tiny, Invariants, testing::Values("tiny-mixed-q8_0", "tiny-mixed-q4_k_m"),
                          [](const auto& info) { return std::string(info.param).substr(11); });
 
