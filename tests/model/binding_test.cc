@@ -272,7 +272,7 @@ TEST(Keys, OutOfRange) {
                    ErrorCode::kUnsupported);
   expect_key_error("rope.dimension_count", uint32_t{31}, "expected an even number, found 31");
   expect_key_error("rope.dimension_count", uint32_t{256}, "expected 2 to 128, found 256");
-  expect_key_error("rope.freq_base", 0.0f, "expected a positive number, found 0");
+  expect_key_error("rope.freq_base", 0.0f, "expected a number of at least 1, found 0");
   expect_key_error("rope.scaling.type", "yarn", "expected none or linear, found yarn", ErrorCode::kUnsupported);
   expect_key_error("ssm.conv_kernel", uint32_t{9}, "expected 1 to 8, found 9");
   expect_key_error("ssm.inner_size", uint32_t{255}, "expected time_step_rank * state_size (256), found 255");
