@@ -68,7 +68,7 @@ void SequenceState::clear() noexcept {
   length_ = 0;
   n_pending_ = n_sure_ = n_draft_ = 0;
   if (delta_.size() != 0) std::memset(delta_.data(), 0, delta_.size());
-  std::memset(hidden_.data(), 0, hidden_.size());
+  if (hidden_.size() != 0) std::memset(hidden_.data(), 0, hidden_.size());
 }
 
 void SequenceState::restore(int64_t length) noexcept {
