@@ -86,8 +86,8 @@ std::vector<MemoryPart> Engine::memory() const {
     parts.push_back({std::string("weights_") + weight_role_name(static_cast<WeightRole>(role)),
                      model_->weight_bytes()[static_cast<size_t>(role)]});
   }
-  parts.push_back({"workspace",
-                   model_->buffer_bytes() + ctx_.act.size_bytes() + logits_.size_bytes() + draft_logits_.size_bytes()});
+  parts.push_back({"workspace", model_->buffer_bytes() + ctx_.act.size_bytes() + logits_.size_bytes() +
+                                    draft_logits_.size_bytes() + scratch_.size_bytes()});
   return parts;
 }
 

@@ -31,6 +31,10 @@ class SamplerScratch {
  public:
   explicit SamplerScratch(int32_t n_vocab);
 
+  size_t size_bytes() const noexcept {
+    return row_.size() * sizeof row_[0] + keys_.size() * sizeof keys_[0] + bins_.size() * sizeof bins_[0];
+  }
+
  private:
   friend class Sampler;
 
