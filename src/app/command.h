@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "engine/engine.h"
@@ -20,12 +21,14 @@ struct ModelFlags {
   int64_t n_ctx = 0;
   int batch = 2048, ubatch = 512;
   std::string k_type = "f16", v_type = "f16", head_k_type, head_v_type;
-  std::string spec_type = "auto", spec_adaptive = "off";
-  int draft_max = 3, draft_min = 0;
+  std::string spec_type = "auto", spec_adaptive = "on";
+  std::optional<int> draft_max;  // as many as read a weight once
+  int draft_min = 0;
   float draft_p_min = 0;
 
   void add_to(CLI::App& app);
   EngineOptions engine_options() const;  // throws Error{kUsage}
+  bool adaptive() const noexcept { return spec_adaptive == "on"; }
 };
 
 // Parses argv (argv[0] is the subcommand), after spelling llama.cpp's one-dash long flags (-ctk) with two. Gives true

@@ -103,10 +103,11 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--spec-draft-type-k", head_k_type, "-ctkd: the head's cache (default: as -ctk)");
   app.add_option("--spec-draft-type-v", head_v_type, "-ctvd: the head's cache (default: as -ctv)");
   app.add_option("--spec-type", spec_type, "where drafts come from: auto, none or mtp");
-  app.add_option("--spec-draft-n-max,--draft-max,--draft", draft_max, "drafts of a cycle at most");
+  app.add_option("--spec-draft-n-max,--draft-max,--draft", draft_max, "drafts of a cycle at most (default: 7)")
+      ->type_name("INT");
   app.add_option("--spec-draft-n-min,--draft-min", draft_min, "a shorter draft is not verified");
   app.add_option("--spec-draft-p-min,--draft-p-min", draft_p_min, "stop drafting below this probability");
-  app.add_option("--spec-adaptive", spec_adaptive, "off: always draft as many as allowed");
+  app.add_option("--spec-adaptive", spec_adaptive, "on: draft as many as pay; off: always as many as allowed");
   app.add_flag_callback("--mtp", [this] { spec_type = "mtp"; }, "the same as --spec-type mtp");
   for (const auto& [names, has_value] : kWithoutEffect) {
     CLI::Option* const option = app.add_option(names, "accepted, without effect");
@@ -125,10 +126,13 @@ EngineOptions ModelFlags::engine_options() const {
   o.head_k_type = head_k_type.empty() ? o.k_type : kv_type("-ctkd", head_k_type);
   o.head_v_type = head_v_type.empty() ? o.v_type : kv_type("-ctvd", head_v_type);
   o.spec = nextn::spec_type(spec_type);
-  o.max_draft = o.spec == SpecType::kNone ? 0 : in_range("--spec-draft-n-max", draft_max, 0, kMaxDraftLimit);
-  in_range("--spec-draft-n-min", draft_min, 0, in_range("--spec-draft-n-max", draft_max, 0, kMaxDraftLimit));
+  const int most = in_range("--spec-draft-n-max", draft_max.value_or(kDefaultMaxDraft), 0, kMaxDraftLimit);
+  o.max_draft = o.spec == SpecType::kNone ? 0 : most;
+  in_range("--spec-draft-n-min", draft_min, 0, most);
   in_range("--spec-draft-p-min", draft_p_min, 0.0f, 1.0f);
-  if (spec_adaptive != "off") fail(ErrorCode::kUsage, "--spec-adaptive: expected off, found '{}'", spec_adaptive);
+  if (spec_adaptive != "on" && spec_adaptive != "off") {
+    fail(ErrorCode::kUsage, "--spec-adaptive: expected on or off, found '{}'", spec_adaptive);
+  }
   o.isa = std::getenv("NEXTN_ISA");
   o.progress = progress_bar();
   return o;

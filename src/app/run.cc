@@ -16,6 +16,7 @@
 #include "app/command.h"
 #include "app/output.h"
 #include "base/error.h"
+#include "engine/calibration.h"
 #include "engine/logits_dump.h"
 #include "engine/session.h"
 
@@ -130,7 +131,8 @@ const char* head_text(const Engine& engine) {
   return "";
 }
 
-nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generation& g, uint64_t seed) {
+nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generation& g, uint64_t seed,
+                               double calibrate_ms) {
   const GenerateStats& s = g.stats;
   nlohmann::ordered_json memory;
   uint64_t sum = 0;
@@ -150,7 +152,7 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
           {"state_digest", fmt::format("{:016x}", session.state_digest())},
           {"timings",
            {{"load_ms", engine.load_ms()},
-            {"calibrate_ms", 0.0},
+            {"calibrate_ms", calibrate_ms},
             {"prompt_n", s.prompt_n},
             {"prompt_ms", s.prompt_ms},
             {"prompt_per_second", per_second(s.prompt_n, s.prompt_ms)},
@@ -162,6 +164,8 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
             {"drafted_per_position", s.drafted},
             {"accepted_per_position", s.accepted},
             {"cycles", s.cycles},
+            {"cycles_per_length", s.lengths},
+            {"drafts_unverified", s.unverified},
             {"draft_ms", s.draft_ms},
             {"verify_ms", s.verify_ms}}},
           {"model",
@@ -198,6 +202,11 @@ void print_statistics(Engine& engine, Session& session, const Generation& g, uin
       print_stderr(" {}/{}", s.accepted[i], s.drafted[i]);
     print_stderr("; acceptance length {:.2f}\n",
                  static_cast<double>(n - 1) / static_cast<double>(std::max<int64_t>(s.cycles, 1)));
+  } else if (engine.model().info().has_head && engine.options().max_draft > 0) {
+    const StepCosts& costs = engine.costs();
+    print_stderr(
+        "drafts   none verified, they did not pay: a step of two rows takes {:.2f} times one of one, a draft {:.2f}\n",
+        costs.verify(2) / costs.verify(1), costs.drafts(1) / costs.verify(1));
   }
   print_stderr("memory  ");
   for (const MemoryPart& part : memory_parts(engine, session)) {
@@ -284,15 +293,17 @@ int run_main(int argc, char** argv) {
   params.draft_max = engine.options().max_draft;
   params.draft_min = flags.model.draft_min;
   params.draft_p_min = flags.model.draft_p_min;
+  params.adaptive = flags.model.adaptive();
   params.digest = flags.json;
   params.stop = &interrupted;
   if (!flags.json) params.on_text = write_stdout;
   std::signal(SIGINT, on_interrupt);
 
   Session session(engine);
+  const double calibrate_ms = params.adaptive && flags.n_predict != 0 ? calibrate(engine, session) : 0;
   const Generation g = session.generate(prompt, params);
   if (flags.json) {
-    write_stdout(to_json(engine, session, g, params.sampling.seed)
+    write_stdout(to_json(engine, session, g, params.sampling.seed, calibrate_ms)
                      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
                  "\n");
   } else {

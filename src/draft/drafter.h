@@ -9,13 +9,23 @@
 
 namespace nextn {
 
+constexpr float kUnknownP = -1;
+
+struct Draft {
+  int32_t token;
+  float p;  // how likely the drafter thinks it, 0 to 1, or kUnknownP
+};
+
 class Drafter {
  public:
   virtual ~Drafter() = default;
 
-  // Guesses what follows `tokens`, the sequence's whole text, its last token not yet run through the trunk. Writes at
-  // most `limit` ids to `drafts` and gives their number.
-  virtual int draft(Ctx& ctx, std::span<const int32_t> tokens, int limit, int32_t* drafts) noexcept = 0;
+  // Begins a draft of what follows `tokens`, the sequence's whole text, its last token not yet run through the trunk.
+  // The text stays where it is until the draft is done with.
+  virtual void begin(std::span<const int32_t> tokens) noexcept = 0;
+
+  // One more token of it. Gives false when there is none to be had.
+  virtual bool next(Ctx& ctx, Draft* draft) noexcept = 0;
 };
 
 }  // namespace nextn

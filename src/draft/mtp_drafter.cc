@@ -15,28 +15,35 @@ HeadRows backlog_rows(HeadState& state, std::span<const int32_t> tokens, int n) 
 
 }  // namespace
 
-int MtpDrafter::draft(Ctx& ctx, std::span<const int32_t> tokens, int limit, int32_t* drafts) noexcept {
-  if (limit == 0) return 0;
-  HeadRows rows = backlog_rows(state_, tokens, state_.backlog());
-  int64_t position = rows.position + rows.n;
-  TensorView hidden = model_.head_forward(ctx, {&rows, 1}, HeadOutput::kLast);
-  state_.consume(rows.n);
-  for (int n = 0;;) {
-    model_.head_logits(ctx, logits_, hidden);
-    int64_t best;
-    if (p_min_ > 0) {
-      const TopToken top = top_probability(logits_.data, logits_.cols);
-      best = top.p < p_min_ ? -1 : top.id;
-    } else {
-      ops::argmax(ctx, &best, logits_);
-    }
-    if (best < 0) return n;  // not sure enough, or a NaN: the trunk will say
-    drafts[n++] = static_cast<int32_t>(best);
-    if (n == limit) return n;
+void MtpDrafter::begin(std::span<const int32_t> tokens) noexcept {
+  tokens_ = tokens;
+  n_ = 0;
+}
+
+bool MtpDrafter::next(Ctx& ctx, Draft* draft) noexcept {
+  if (n_ == 0) {
+    const HeadRows rows = backlog_rows(state_, tokens_, state_.backlog());
+    hidden_ = model_.head_forward(ctx, {&rows, 1}, HeadOutput::kLast);
+    state_.consume(rows.n);
+    position_ = rows.position + rows.n;
+  } else {
     // The row lies in the buffer that the pass will fill; it is read before that.
-    rows = {&state_, &drafts[n - 1], hidden.data, position++, 1};
-    hidden = model_.head_forward(ctx, {&rows, 1}, HeadOutput::kLast);
+    const HeadRows row = {&state_, &last_, hidden_.data, position_++, 1};
+    hidden_ = model_.head_forward(ctx, {&row, 1}, HeadOutput::kLast);
   }
+  model_.head_logits(ctx, logits_, hidden_);
+  *draft = {-1, kUnknownP};
+  if (p_min_ > 0) {
+    const TopToken top = top_probability(logits_.data, logits_.cols);
+    *draft = {top.p < p_min_ ? -1 : top.id, top.p};
+  } else {
+    int64_t best;
+    ops::argmax(ctx, &best, logits_);
+    draft->token = static_cast<int32_t>(best);
+  }
+  n_++;
+  last_ = draft->token;
+  return draft->token >= 0;  // else not sure enough, or a NaN: the trunk will say
 }
 
 void catch_up_head(Ctx& ctx, Model& model, HeadState& state, std::span<const int32_t> tokens, int n) noexcept {

@@ -9,20 +9,27 @@ namespace nextn {
 
 class MtpDrafter final : public Drafter {
  public:
-  // Stops before the first draft whose softmax probability is below p_min. `logits` is room for one row of n_vocab. All
+  // Ends before the first draft whose softmax probability is below p_min. `logits` is room for one row of n_vocab. All
   // references outlive the drafter.
   MtpDrafter(Model& model, HeadState& state, TensorView logits, float p_min)
       : model_(model), state_(state), logits_(logits), p_min_(p_min) {}
 
+  void begin(std::span<const int32_t> tokens) noexcept override;
   // The first step is the catch-up too: rows that the trunk has accepted since get their keys and values in the same
   // pass (D6).
-  int draft(Ctx& ctx, std::span<const int32_t> tokens, int limit, int32_t* drafts) noexcept override;
+  bool next(Ctx& ctx, Draft* draft) noexcept override;
 
  private:
   Model& model_;
   HeadState& state_;
   TensorView logits_;
   float p_min_;
+  // of the running draft
+  std::span<const int32_t> tokens_;
+  int n_ = 0;
+  int32_t last_ = 0;      // draft n_ - 1
+  TensorView hidden_;     // the head's, of the row that gave it
+  int64_t position_ = 0;  // of the row that gives the next
 };
 
 // Gives the first n rows of the head's backlog their keys and values without drafting.

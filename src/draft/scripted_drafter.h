@@ -20,13 +20,15 @@ class ScriptedDrafter final : public Drafter {
   ScriptedDrafter(DraftScript script, std::vector<int32_t> text, int32_t n_vocab)
       : script_(script), text_(std::move(text)), n_vocab_(n_vocab) {}
 
-  int draft(Ctx& ctx, std::span<const int32_t> tokens, int limit, int32_t* drafts) noexcept override;
+  void begin(std::span<const int32_t> tokens) noexcept override { at_ = tokens.size(); }
+  bool next(Ctx& ctx, Draft* draft) noexcept override;
 
  private:
   DraftScript script_;
   std::vector<int32_t> text_;
   int32_t n_vocab_;
   uint64_t random_ = 1;
+  size_t at_ = 0;  // in the text
 };
 
 }  // namespace nextn

@@ -40,7 +40,8 @@ Engine::Engine(const EngineOptions& options)
       verdict_(nextn::inspect_head(file_)),
       pool_(default_threads(options.n_threads)),
       ctx_{.kernels = select_kernels(options.isa), .pool = pool_, .act = {}, .fault = Fault::kNone},
-      scratch_(1) {
+      scratch_(1),
+      costs_(StepCosts::guess(options.max_draft)) {
   options_.n_threads = pool_.n_threads();
   const bool with_head = wants_head(options_, file_, verdict_);
   tokenizer_ = load_tokenizer(file_);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "draft/step_costs.h"
 #include "gguf/file.h"
 #include "model/model.h"
 #include "sampling/sampler.h"
@@ -23,6 +24,7 @@ enum class SpecType : uint8_t {
 };
 
 constexpr int kMaxDraftLimit = 64;
+constexpr int kDefaultMaxDraft = kMaxMatmulRows - 1;  // with the sure row as many as read a weight once
 constexpr int kDefaultContext = 8192;
 
 struct EngineOptions {
@@ -34,7 +36,7 @@ struct EngineOptions {
   KvType k_type = KvType::kF16, v_type = KvType::kF16;
   KvType head_k_type = KvType::kF16, head_v_type = KvType::kF16;
   SpecType spec = SpecType::kAuto;
-  int max_draft = 3;  // drafts of one cycle at most
+  int max_draft = kDefaultMaxDraft;  // drafts of one cycle at most
   const char* isa = nullptr;
   LoadProgress progress;
 };
@@ -55,6 +57,7 @@ class Engine {
   Model& model() noexcept { return *model_; }
   const HeadVerdict& head_verdict() const noexcept { return verdict_; }
   Ctx& ctx() noexcept { return ctx_; }
+  const char* isa() const noexcept { return ctx_.kernels.isa; }
   double load_ms() const noexcept { return load_ms_; }
 
   // Throws Error{kRequest} for a prompt that is empty, longer than n_ctx - room, or has an id outside the vocabulary.
@@ -67,6 +70,8 @@ class Engine {
   TensorView logits(int64_t n) noexcept { return logits_.rows(n); }  // n <= 1 + max_draft
   TensorView draft_logits() noexcept { return draft_logits_.rows(1); }
   SamplerScratch& sampler_scratch() noexcept { return scratch_; }
+  // What steps cost here: a guess until calibrate() has measured them.
+  StepCosts& costs() noexcept { return costs_; }
 
   // What the weights and buffers take; a session adds its own.
   std::vector<MemoryPart> memory() const;
@@ -83,6 +88,7 @@ class Engine {
   StateShape shape_;
   Buffer logits_, draft_logits_;
   SamplerScratch scratch_;
+  StepCosts costs_;
   double load_ms_ = 0;
 };
 

@@ -116,14 +116,16 @@ void dump_logits(Engine& engine, std::span<const int32_t> prompt, const std::str
   head.push_hidden(shifted.rows(T + 1).row(T));
   std::vector<int32_t> text(prompt.begin(), prompt.end());
   text.push_back(static_cast<int32_t>(next));
-  int32_t drafts[kDumpedDrafts];
   MtpDrafter drafter(model, head, engine.draft_logits(), 0);
-  const int n_drafts = drafter.draft(ctx, text, kDumpedDrafts, drafts);
   const std::string path = prefix + ".draft.txt";
   std::FILE* const file = std::fopen(path.c_str(), "w");
   if (file == nullptr) fail(ErrorCode::kSystem, "{}: cannot write: {}", path, std::strerror(errno));
   fmt::print(file, "{}", next);
-  for (int i = 0; i < n_drafts; i++) fmt::print(file, ",{}", drafts[i]);
+  drafter.begin(text);
+  int n = 0;
+  for (Draft draft; n < kDumpedDrafts && drafter.next(ctx, &draft); n++) {
+    fmt::print(file, ",{}", draft.token);
+  }
   fmt::print(file, "\n");
   if (std::fclose(file) != 0) fail(ErrorCode::kSystem, "{}: cannot write: {}", path, std::strerror(errno));
 }

@@ -110,26 +110,30 @@ SelftestReport selftest(const SelftestOptions& options) {
     for (const Source& source : kSources) {
       if (!source.script && !report.has_head) continue;
       int n_different = 0;
-      for (int k = 1; k <= kMaxDrafts; k++) {
+      for (int k = 1; k <= kMaxDrafts + 1; k++) {
+        // The last run is one whose lengths the controller chooses.
+        params.adaptive = k > kMaxDrafts;
+        params.draft_max = std::min(k, kMaxDrafts);
         std::optional<ScriptedDrafter> scripted;
         if (source.script) scripted.emplace(*source.script, text, n_vocab);
         params.drafter = scripted ? &*scripted : nullptr;
-        params.draft_max = k;
         session.restore(saved);
         const Result drafted = run(session, prompt, params);
         report.n_runs++;
         if (const auto where = difference(plain, drafted)) {
           n_different++;
           if (report.first_difference.empty()) {
-            report.first_difference = fmt::format("temperature {}, {}, k = {}: {}", temp, source.name, k, *where);
+            report.first_difference =
+                fmt::format("temperature {}, {}, {}: {}", temp, source.name,
+                            params.adaptive ? "adaptive" : fmt::format("k = {}", params.draft_max), *where);
           }
         }
       }
       report.n_different += n_different;
       if (options.on_line) {
         options.on_line(
-            fmt::format("temperature {}, {:<17}  k = 1..{}  {}", temp, source.name, kMaxDrafts,
-                        n_different == 0 ? "same" : fmt::format("{} of {} differ", n_different, kMaxDrafts)));
+            fmt::format("temperature {}, {:<17}  k = 1..{} and adaptive  {}", temp, source.name, kMaxDrafts,
+                        n_different == 0 ? "same" : fmt::format("{} of {} differ", n_different, kMaxDrafts + 1)));
       }
     }
   }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "draft/controller.h"
 #include "draft/mtp_drafter.h"
 #include "engine/digest.h"
 #include "engine/stop_matcher.h"
@@ -110,10 +111,13 @@ class Session::Run {
         draft_max_(std::min(params.draft_max, engine_.options().max_draft)) {
     out_.stats.drafted.resize(static_cast<size_t>(draft_max_));
     out_.stats.accepted.resize(static_cast<size_t>(draft_max_));
+    out_.stats.lengths.resize(static_cast<size_t>(draft_max_) + 1);
     drafts_.resize(static_cast<size_t>(draft_max_) + 1);
     if (params.drafter == nullptr && session.head_) {
       own_drafter_.emplace(engine_.model(), *session.head_, engine_.draft_logits(), params.draft_p_min);
     }
+    drafter_ = params.drafter != nullptr ? params.drafter : own_drafter_ ? &*own_drafter_ : nullptr;
+    if (drafter_ != nullptr && draft_max_ > 0 && params.adaptive) controller_.emplace(engine_.costs(), draft_max_);
   }
 
   Generation operator()(std::span<const int32_t> prompt) {
@@ -155,10 +159,10 @@ class Session::Run {
     if (room == 0) return end(EndReason::kContext);
 
     const auto start = Clock::now();
-    const int n_drafts = draft(room);
-    const auto drafted = Clock::now();
-    out_.stats.draft_ms += std::chrono::duration<double, std::milli>(drafted - start).count();
+    const int n_drafted = draft(room), n_drafts = n_to_verify(n_drafted);
+    const double draft_ms = ms_since(start);
 
+    const auto drafted = Clock::now();
     drafts_[0] = s_.tokens_.back();
     const SequenceRows rows = {&s_.state_, drafts_.data(), 1, n_drafts};
     const TensorView hidden = engine_.model().forward(engine_.ctx(), {&rows, 1}), logits = engine_.logits(1 + n_drafts);
@@ -166,25 +170,44 @@ class Session::Run {
     int n = 0;  // rows that stand
     for (bool right = true; right && !ended_; n++) {
       const Sample sample = choose(logits.row(n));
-      if (n < n_drafts) out_.stats.drafted[static_cast<size_t>(n)]++;
-      right = n < n_drafts && sample.token == drafts_[static_cast<size_t>(n) + 1];
+      right = n < n_drafted && sample.token == drafts_[static_cast<size_t>(n) + 1];
+      // A draft that was not verified is compared all the same, and tells as much.
+      if (controller_ && n < n_drafted) controller_->saw(n, right);
+      right = right && n < n_drafts;
       if (right) out_.stats.accepted[static_cast<size_t>(n)]++;
       take(sample, logits.row(n));
     }
-    for (int i = n; i < n_drafts; i++) out_.stats.drafted[static_cast<size_t>(i)]++;
     s_.accept_rows(hidden, n);
+    const double verify_ms = ms_since(drafted);
+    if (controller_) controller_->end_cycle(n_drafts, n, draft_ms, verify_ms);
+
+    for (int i = 0; i < n_drafts; i++) out_.stats.drafted[static_cast<size_t>(i)]++;
+    out_.stats.unverified += n_drafted - n_drafts;
+    out_.stats.lengths[static_cast<size_t>(n_drafts)]++;
+    out_.stats.draft_ms += draft_ms;
+    out_.stats.verify_ms += verify_ms;
     out_.stats.cycles++;
-    out_.stats.verify_ms += ms_since(drafted);
   }
 
+  // Makes drafts, drafts_[1] and on; gives their number.
   int draft(int64_t room) {
-    Drafter* const drafter = params_.drafter != nullptr ? params_.drafter : own_drafter_ ? &*own_drafter_ : nullptr;
-    if (drafter == nullptr) return 0;
+    if (drafter_ == nullptr) return 0;
     const int64_t left = params_.n_predict < 0 ? room : params_.n_predict - static_cast<int64_t>(out_.tokens.size());
-    const int limit = static_cast<int>(std::min<int64_t>({draft_max_, left - 1, room - 1}));
-    const int n = limit < std::max(1, params_.draft_min)
-                      ? 0
-                      : drafter->draft(engine_.ctx(), s_.tokens_, limit, drafts_.data() + 1);
+    const int limit = static_cast<int>(std::max<int64_t>(0, std::min<int64_t>({draft_max_, left - 1, room - 1})));
+    if (controller_) controller_->begin_cycle(limit);
+    if (limit < std::max(1, params_.draft_min)) return 0;
+    drafter_->begin(s_.tokens_);
+    int n = 0;
+    for (Draft draft; n < limit && (!controller_ || controller_->wants_draft()); n++) {
+      if (!drafter_->next(engine_.ctx(), &draft)) break;
+      drafts_[static_cast<size_t>(n) + 1] = draft.token;
+      if (controller_) controller_->drafted(draft.p);
+    }
+    return n;
+  }
+
+  int n_to_verify(int n_drafted) const {
+    const int n = controller_ ? controller_->n_to_verify() : n_drafted;
     return n < params_.draft_min ? 0 : n;
   }
 
@@ -237,6 +260,8 @@ class Session::Run {
   StopMatcher matcher_;
   const int draft_max_;
   std::optional<MtpDrafter> own_drafter_;
+  Drafter* drafter_ = nullptr;  // whose drafts are verified; none: plain decoding
+  std::optional<DraftController> controller_;
   std::vector<int32_t> drafts_;  // the last token, then the drafts
   Digest digest_;
   Generation out_;

@@ -21,8 +21,9 @@ struct GenerateParams {
   int64_t n_predict = -1;  // tokens at most; negative: until an end
   std::vector<std::string> stops;
   bool ignore_eos = false;
-  int draft_max = 3;  // drafts of a cycle; never more than the engine's max_draft
-  int draft_min = 0;  // a draft shorter than this is not verified
+  int draft_max = kDefaultMaxDraft;  // drafts of a cycle; never more than the engine's max_draft
+  int draft_min = 0;                 // a draft shorter than this is not verified
+  bool adaptive = false;             // draft as many as pay (draft/controller.h); else always draft_max
   float draft_p_min = 0;
   bool digest = false;                      // compute logits_digest
   const std::atomic<bool>* stop = nullptr;  // set from outside: ends with kInterrupt at the next cycle
@@ -37,7 +38,9 @@ struct GenerateStats {
   int64_t prompt_n = 0;
   double prompt_ms = 0, predicted_ms = 0, draft_ms = 0, verify_ms = 0;
   int64_t cycles = 0;
-  std::vector<int64_t> drafted, accepted;  // by position in the draft
+  std::vector<int64_t> drafted, accepted;  // by position in the draft; of the drafts that were verified
+  std::vector<int64_t> lengths;            // cycles by the number of drafts that they verified
+  int64_t unverified = 0;                  // drafts made and not verified: probes, and ends of drafts that looked weak
 };
 
 struct Generation {

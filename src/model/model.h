@@ -69,8 +69,12 @@ class Model {
   virtual size_t buffer_bytes() const noexcept = 0;
 
   // Runs the trunk over the rows of a step, and begins and ends the step of every state. Gives the hidden states after
-  // the output norm, (R, n_embd), in the order of the rows; valid until the next call.
-  virtual TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences) noexcept = 0;
+  // the output norm, (R, n_embd), in the order of the rows; valid until the next call. Fewer than all layers give
+  // nothing of use, but take their share of the time.
+  virtual TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept = 0;
+  TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences) noexcept {
+    return forward(ctx, sequences, static_cast<int>(info().n_layers));
+  }
   // out (R, n_vocab) = the trunk's LM head over hidden (R, n_embd).
   virtual void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept = 0;
 

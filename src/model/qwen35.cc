@@ -174,7 +174,7 @@ size_t Qwen35::buffer_bytes() const noexcept {
 
 // ------------------------------------------------------------------------------------------------ trunk
 
-TensorView Qwen35::forward(Ctx& ctx, std::span<const SequenceRows> sequences) noexcept {
+TensorView Qwen35::forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept {
   int64_t R = 0;
   for (const SequenceRows& s : sequences) {
     s.state->begin_step(s.n_sure, s.n_draft);
@@ -188,7 +188,7 @@ TensorView Qwen35::forward(Ctx& ctx, std::span<const SequenceRows> sequences) no
 
   const TensorView x = b_.x.rows(R), hidden = b_.hidden.rows(R);
   ops::embed(ctx, x, token_embd_, tokens_.data());
-  for (int il = 0; il < cfg_.n_layers; il++) {
+  for (int il = 0; il < n_layers; il++) {
     enter_layer(sequences, il);
     layer(ctx, layers_[static_cast<size_t>(il)], x);
   }

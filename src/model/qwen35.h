@@ -22,7 +22,8 @@ class Qwen35 final : public Model {
   StateShape state_shape() const override;
   void prepare(int64_t row_limit) override;
   size_t buffer_bytes() const noexcept override;
-  TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences) noexcept override;
+  using Model::forward;
+  TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept override;
   void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;
   TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept override;
   void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;

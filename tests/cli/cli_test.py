@@ -15,6 +15,7 @@ import unittest
 from pathlib import Path
 
 NEXTN = os.environ.get("NEXTN", "nextn")
+CACHE = tempfile.TemporaryDirectory(prefix="nextn-cache-")  # instead of the user's
 MODELS = Path(os.environ.get("NEXTN_TEST_MODELS", "."))
 MIXED, Q4 = str(MODELS / "tiny-mixed-q8_0.gguf"), str(MODELS / "tiny-mixed-q4_k_m.gguf")
 NO_HEAD, TIED = str(MODELS / "tiny-no-head.gguf"), str(MODELS / "tiny-tied-q4_k_m.gguf")
@@ -34,7 +35,7 @@ class Result:
 def nextn(*args, stdin=b"", env=None, **options):
     options.setdefault("stdout", subprocess.PIPE)
     done = subprocess.run([NEXTN, *map(str, args)], input=stdin, stderr=subprocess.PIPE, timeout=60,
-                          env={**os.environ, **(env or {})}, **options)
+                          env={**os.environ, "XDG_CACHE_HOME": CACHE.name, **(env or {})}, **options)
     return Result(done.returncode, done.stdout or b"", done.stderr.decode(errors="replace"))
 
 
@@ -256,7 +257,7 @@ class WrongFiles(Case):
         self.refused("run", "-f", str(self.dir / "none.txt"), status=1, mentions=["none.txt", "No such file"])
         self.refused("run", "-f", str(self.dir), status=1, mentions=[str(self.dir)])
         self.refused("run", "-p", "", status=1, mentions=["prompt"])
-        self.refused("run", "-p", "a", "--spec-draft-n-min", 4, mentions=["expected 0 to 3"])
+        self.refused("run", "-p", "a", "--spec-draft-n-min", 8, mentions=["expected 0 to 7"])
 
     def test_logits_prefix(self):
         prefix = str(self.dir / "none" / "x")
@@ -308,7 +309,7 @@ class Run(Case):
         self.assertEqual(set(timings), {
             "load_ms", "calibrate_ms", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", "predicted_ms",
             "predicted_per_second", "draft_n", "draft_n_accepted", "drafted_per_position", "accepted_per_position",
-            "cycles", "draft_ms", "verify_ms"})
+            "cycles", "cycles_per_length", "drafts_unverified", "draft_ms", "verify_ms"})
         self.assertEqual(timings["predicted_n"], len(r["tokens"]))
         self.assertEqual(timings["draft_n"], sum(timings["drafted_per_position"]))
         self.assertEqual(timings["draft_n_accepted"], sum(timings["accepted_per_position"]))
@@ -467,10 +468,29 @@ class Run(Case):
         self.assertEqual((r["model"]["head"], r["model"]["head_loaded"]), ("absent", False))
 
     def test_drafts_are_counted(self):
-        r = self.json("-p", PROMPT, "-n", 200, "--temp", 0, "--ignore-eos", "--spec-draft-n-max", 2)["timings"]
-        self.assertGreater(r["draft_n_accepted"], 0)
-        self.assertLess(r["draft_n_accepted"], r["draft_n"])
-        self.assertEqual(r["predicted_n"], 1 + r["cycles"] + r["draft_n_accepted"])
+        flags = ["-p", PROMPT, "-n", 200, "--temp", 0, "--ignore-eos"]
+        fixed = self.json(*flags, "--spec-draft-n-max", 2, "--spec-adaptive", "off")["timings"]
+        self.assertGreater(fixed["draft_n_accepted"], 0)
+        self.assertLess(fixed["draft_n_accepted"], fixed["draft_n"])
+        self.assertEqual(fixed["drafts_unverified"], 0)
+        for r in (fixed, self.json(*flags)["timings"]):
+            self.assertEqual(r["predicted_n"], 1 + r["cycles"] + r["draft_n_accepted"])
+            self.assertEqual(sum(r["cycles_per_length"]), r["cycles"])
+            self.assertEqual(sum(k * n for k, n in enumerate(r["cycles_per_length"])), r["draft_n"])
+
+    def test_costs_are_measured_once(self):
+        with tempfile.TemporaryDirectory() as home:
+            flags = ["run", "-m", MIXED, "-t", 1, "-p", PROMPT, "-n", 4, "--json"]
+            env = {"XDG_CACHE_HOME": home}
+            first, second = (json.loads(nextn(*flags, env=env).out)["timings"]["calibrate_ms"] for _ in range(2))
+            files = list(Path(home).glob("nextn/costs-*.json"))
+            self.assertEqual(len(files), 1)
+            self.assertLess(second, first)
+            files[0].write_text("{}")
+            self.assertEqual(nextn(*flags, env=env).rc, 0)
+            self.assertIn("verify_ms", files[0].read_text())
+            self.assertEqual(nextn(*flags, env={"XDG_CACHE_HOME": "/dev/null/x"}).rc, 0)
+            self.assertEqual(json.loads(nextn(*flags, "--spec-adaptive", "off", env=env).out)["timings"]["calibrate_ms"], 0)
 
     def test_incomplete_head(self):
         path = self.write("incomplete.gguf", Path(MIXED).read_bytes().replace(b"nextn.eh_proj", b"nextn.eh_prox"))
@@ -490,7 +510,8 @@ class SameText(Case):
 
     VARIANTS = [["--spec-draft-n-max", k] for k in (0, 1, 2, 3, 4)] + [
         ["--spec-type", "none"], ["-t", 2], ["-t", 2, "-ub", 7], ["-ub", 1], ["-ub", 7, "--spec-draft-n-max", 4],
-        ["-b", 5], ["--spec-draft-p-min", 0.5], ["--spec-draft-n-min", 2], ["--spec-draft-n-max", 33]]
+        ["-b", 5], ["--spec-draft-p-min", 0.5], ["--spec-draft-n-min", 2], ["--spec-draft-n-max", 33],
+        ["--spec-adaptive", "off"], ["--spec-adaptive", "off", "--spec-draft-n-max", 4]]
 
     def digests(self, *flags, **options):
         r = self.json(*flags, **options)

@@ -109,8 +109,9 @@ TEST_P(Invariants, DraftsChangeNothing) {
       std::vector<int32_t> text = prompt;
       text.insert(text.end(), plain.tokens.begin(), plain.tokens.end());
       int64_t n_accepted = 0, n_drafted = 0;
-      for (int k = 0; k <= 8; k++) {
-        params.draft_max = k;
+      for (int k = 0; k <= 9; k++) {
+        params.draft_max = std::min(k, 8);
+        params.adaptive = k > 8;
         for (int source = 0; source < 4; source++) {
           std::optional<ScriptedDrafter> script;
           if (source > 0) script.emplace(static_cast<DraftScript>(source - 1), text, 2048);
@@ -253,7 +254,7 @@ TEST_P(Invariants, SelftestPassesAndNoticesEveryFault) {
   options.engine = engine_options(GetParam());
   const SelftestReport good = selftest(options);
   EXPECT_TRUE(good.has_head);
-  EXPECT_EQ(good.n_runs, 64);
+  EXPECT_EQ(good.n_runs, 72);
   EXPECT_EQ(good.n_different, 0) << good.first_difference;
   for (const Fault fault : {Fault::kReplay, Fault::kKv, Fault::kOrder}) {
     options.inject = fault;

@@ -1,0 +1,114 @@
+#include "draft/controller.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace nextn {
+
+namespace {
+
+constexpr double kProbeShare = 0.008;                            // of the time that probes may take
+constexpr double kMinProbeInterval = 4, kMaxProbeInterval = 48;  // tokens
+constexpr double kAfterHit = 0.25;                               // of the interval, while probes are right
+constexpr double kRecentKeep = 0.9;
+constexpr double kMargin = 1.01;  // a gain smaller than this is not worth a guess
+
+}  // namespace
+
+DraftController::DraftController(StepCosts& costs, int max_draft)
+    : costs_(costs), acceptance_(max_draft), max_draft_(max_draft) {
+  NEXTN_CHECK(max_draft <= costs.max_draft());
+  p_.reserve(static_cast<size_t>(max_draft));
+  chain_.reserve(static_cast<size_t>(max_draft));
+}
+
+void DraftController::choose_length() noexcept {
+  const double plain = 1 / costs_.cycle(0);
+  best_length_ = 0;
+  rate_ = plain;
+  double expected = 1, chain = 1;
+  for (int k = 1; k <= max_draft_; k++) {
+    expected += chain *= acceptance_.at(k - 1);
+    const double rate = expected / costs_.cycle(k);
+    if (rate > rate_ && rate > plain * kMargin) {
+      rate_ = rate;
+      best_length_ = k;
+    }
+  }
+}
+
+// Whether drafts that are always right would be worth it: else there is nothing to look for.
+bool DraftController::could_pay() const noexcept {
+  for (int k = 1; k <= max_draft_; k++) {
+    if ((k + 1) / costs_.cycle(k) > kMargin / costs_.cycle(0)) return true;
+  }
+  return false;
+}
+
+void DraftController::begin_cycle(int limit) noexcept {
+  limit_ = std::min(limit, max_draft_);
+  p_.clear();
+  chain_.clear();
+  choose_length();
+  // What was reached lately counts too: confidences let drafts stop where they would fail, so it may be more.
+  if (best_length_ > 0 && recent_ms_ > 0) rate_ = std::max(rate_, recent_tokens_ / recent_ms_);
+}
+
+bool DraftController::wants_draft() const noexcept {
+  const int n = static_cast<int>(p_.size());
+  if (n >= limit_) return false;
+  if (best_length_ == 0 && n == 0) return until_probe_ <= 0 && could_pay();
+  double chain = n == 0 ? 1 : chain_.back();
+  double gain = 0, best = 0, stop = 0;  // beyond the n drafts made; stop: by verifying fewer of them
+  double lost = 0;
+  for (int m = n - 1; m >= 0; m--) {
+    lost += chain_[static_cast<size_t>(m)];
+    stop = std::max(stop, rate_ * (costs_.verify(n + 1) - costs_.verify(m + 1)) - lost);
+  }
+  for (int j = n + 1; j <= limit_; j++) {
+    gain += chain *= acceptance_.at(j - 1);
+    best = std::max(best, gain - rate_ * (costs_.cycle(j) - costs_.cycle(n)));
+  }
+  return best > stop;
+}
+
+void DraftController::drafted(float p) noexcept {
+  const double before = chain_.empty() ? 1 : chain_.back();
+  chain_.push_back(before * acceptance_.at(static_cast<int>(p_.size()), p));
+  p_.push_back(p);
+}
+
+int DraftController::n_to_verify() const noexcept {
+  int best = 0;
+  double value = 0, best_value = -rate_ * costs_.verify(1);
+  for (int m = 1; m <= static_cast<int>(p_.size()); m++) {
+    value += chain_[static_cast<size_t>(m - 1)];
+    if (value - rate_ * costs_.verify(m + 1) > best_value) {
+      best_value = value - rate_ * costs_.verify(m + 1);
+      best = m;
+    }
+  }
+  return best;
+}
+
+void DraftController::saw(int position, bool right) noexcept {
+  acceptance_.saw(position, p_[static_cast<size_t>(position)], right);
+  if (position == 0) missed_ = !right;
+}
+
+void DraftController::end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept {
+  const int n_drafts = static_cast<int>(p_.size());
+  recent_tokens_ = recent_tokens_ * kRecentKeep + n_tokens;
+  recent_ms_ = recent_ms_ * kRecentKeep + costs_.drafts(n_drafts) + costs_.verify(n_verified + 1);
+  if (n_drafts > 0) costs_.saw_drafts(n_drafts, draft_ms);
+  costs_.saw_verify(n_verified + 1, verify_ms);
+  acceptance_.age();
+  until_probe_ -= n_tokens;
+  if (n_drafts > 0) {
+    const double interval = costs_.drafts(1) / (kProbeShare * costs_.cycle(0));
+    until_probe_ = std::clamp(interval * (missed_ ? 1 : kAfterHit), missed_ ? kMinProbeInterval : 1, kMaxProbeInterval);
+  }
+}
+
+}  // namespace nextn

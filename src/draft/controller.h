@@ -1,0 +1,62 @@
+// How many drafts are worth making, cycle by cycle (D7): as many as the tokens they are expected to add outweigh the
+// time they are expected to take. None is a legal answer. The text never depends on it.
+//
+// With a_i the chance that draft i is right and P_i = a_1 .. a_i, a cycle of k drafts gives E(k) = 1 + P_1 + .. + P_k
+// tokens and takes C(k) = drafts(k) + verify(k + 1). The best rate is r = max_k E(k) / C(k). Having made n drafts,
+// whose confidences are known by then, further ones are worth it while for some j > n
+//
+//   (P_{n+1} + .. + P_j)  >  r (C(j) - C(n))
+//
+// and of the drafts made, the first m are verified that make P_1 + .. + P_m - r verify(m + 1) largest.
+//
+// Where no draft is worth it, one is made now and then all the same and compared with what the trunk chooses, without
+// being verified: such a probe costs a draft alone, and it finds the way back.
+#pragma once
+
+#include <vector>
+
+#include "draft/acceptance.h"
+#include "draft/step_costs.h"
+
+namespace nextn {
+
+class DraftController {
+ public:
+  // `costs` outlives the controller, which corrects them.
+  DraftController(StepCosts& costs, int max_draft);
+
+  // A cycle that may have at most `limit` drafts.
+  void begin_cycle(int limit) noexcept;
+  bool wants_draft() const noexcept;  // one more
+  void drafted(float p) noexcept;     // it was made, with this probability in its drafter's eyes
+  int n_to_verify() const noexcept;   // of the drafts made, the first so many
+  // The trunk has chosen in the place of draft `position`, and those before it were right. This is known for every
+  // draft that was verified and for the one after the last of them.
+  void saw(int position, bool right) noexcept;
+  // The cycle is over: it verified n_verified drafts and gave n_tokens; the figures are what it took.
+  void end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept;
+
+  // Drafts of a cycle that pay most at the present rates, before any confidence is known; 0: none does.
+  int best_length() const noexcept { return best_length_; }
+
+ private:
+  void choose_length() noexcept;
+  bool could_pay() const noexcept;
+
+  StepCosts& costs_;
+  Acceptance acceptance_;
+  int max_draft_;
+  int best_length_ = 0;
+  double rate_ = 0;  // tokens in a millisecond: the best there is
+  // of the last cycles, costs as the table has them
+  double recent_tokens_ = 0, recent_ms_ = 0;
+  double until_probe_ = 0;  // tokens
+  double probe_interval_ = 0;
+  bool missed_ = true;  // the last probe
+  // of the running cycle
+  int limit_ = 0;
+  std::vector<float> p_;       // of the drafts made
+  std::vector<double> chain_;  // P_1 .. P_n of them
+};
+
+}  // namespace nextn

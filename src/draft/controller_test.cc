@@ -1,0 +1,165 @@
+// The controller against made-up machines and texts, in made-up time: never much slower than plain decoding, never much
+// slower than the best fixed number of drafts, and quick to follow a change.
+#include "draft/controller.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <random>
+
+namespace nextn {
+namespace {
+
+constexpr int kMaxDraft = 7;
+constexpr int kTokens = 192, kTexts = 40;
+
+struct Machine {
+  const char* name;
+  std::vector<double> verify;  // true ms of 1 .. 8 rows
+  double draft;
+};
+
+const Machine kMachines[] = {
+    {"wide vectors, large model", {66, 66, 68, 78, 95, 114, 132, 150}, 4},
+    {"wide vectors, small model", {14, 14, 14.2, 15.7, 18.7, 22, 25, 29}, 1.5},
+    {"full vocabulary", {14, 14, 14.2, 15.7, 18.7, 22, 25, 29}, 5.5},
+    {"narrow vectors", {130, 170, 220, 280, 340, 400, 460, 520}, 8},
+    {"slow kernels", {130, 240, 340, 450, 560, 670, 780, 890}, 8},
+};
+
+// A draft is right with probability accept(token index); its confidence tells something of it, or nothing.
+struct Text {
+  std::function<double(int)> accept;
+  bool telling = false;
+};
+
+// ms to decode from `first` to `last`. Without a controller: k drafts in every cycle.
+double decode(const Machine& machine, const Text& text, DraftController* controller, size_t k, int first, int last,
+              std::mt19937& random) {
+  std::uniform_real_distribution<double> uniform(0, 1);
+  std::lognormal_distribution<double> noise(0, 0.05);
+  double ms = 0;
+  for (int at = first; at < last;) {
+    const size_t limit = static_cast<size_t>(std::min(kMaxDraft, last - at - 1));
+    std::array<bool, kMaxDraft> right{};
+    size_t n = 0;
+    const auto draft = [&] {
+      const bool is_right = uniform(random) < text.accept(at + static_cast<int>(n));
+      const double blur = uniform(random);
+      right[n++] = is_right;
+      return static_cast<float>(!text.telling ? blur : is_right ? 1 - 0.5 * blur : 0.7 * blur);
+    };
+    size_t n_verified;
+    if (controller == nullptr) {
+      while (n < std::min(k, limit)) draft();
+      n_verified = n;
+    } else {
+      controller->begin_cycle(static_cast<int>(limit));
+      while (controller->wants_draft()) controller->drafted(draft());
+      n_verified = static_cast<size_t>(controller->n_to_verify());
+    }
+    size_t n_right = 0;
+    while (n_right < n_verified && right[n_right]) n_right++;
+    const double draft_ms = static_cast<double>(n) * machine.draft * noise(random);
+    const double verify_ms = machine.verify[n_verified] * noise(random);
+    const int n_tokens = static_cast<int>(n_right) + 1;
+    if (controller != nullptr) {
+      for (size_t i = 0; i < std::min(n, n_right + 1); i++) controller->saw(static_cast<int>(i), right[i]);
+      controller->end_cycle(static_cast<int>(n_verified), n_tokens, draft_ms, verify_ms);
+    }
+    ms += draft_ms + verify_ms;
+    at += n_tokens;
+  }
+  return ms;
+}
+
+// ms for kTokens tokens, mean of kTexts texts; each begins with a fresh controller.
+double controlled(const Machine& machine, const Text& text) {
+  double ms = 0;
+  for (int seed = 0; seed < kTexts; seed++) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
+    StepCosts costs(machine.verify, machine.draft, machine.draft);
+    DraftController controller(costs, kMaxDraft);
+    ms += decode(machine, text, &controller, 0, 0, kTokens, random) / kTexts;
+  }
+  return ms;
+}
+
+double fixed(const Machine& machine, const Text& text, size_t k) {
+  double ms = 0;
+  for (int seed = 0; seed < kTexts; seed++) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
+    ms += decode(machine, text, nullptr, k, 0, kTokens, random) / kTexts;
+  }
+  return ms;
+}
+
+TEST(DraftController, IsNeverMuchSlowerThanPlainDecodingOrTheBestFixedLength) {
+  for (const Machine& machine : kMachines) {
+    for (const bool telling : {false, true}) {
+      for (const double a : {0.0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0}) {
+        const Text text = {[a](int) { return a; }, telling};
+        const double ms = controlled(machine, text), plain = fixed(machine, text, 0);
+        double best = plain;
+        size_t best_k = 0;
+        for (size_t k = 1; k <= kMaxDraft; k++) {
+          if (const double f = fixed(machine, text, k); f < best) {
+            best = f;
+            best_k = k;
+          }
+        }
+        EXPECT_GT(plain / ms, 0.98) << machine.name << ", accept " << a << ", telling " << telling;
+        EXPECT_GT(best / ms, 0.95) << machine.name << ", accept " << a << ", telling " << telling << ", best k "
+                                   << best_k;
+      }
+    }
+  }
+}
+
+TEST(DraftController, FollowsAChangeOfContentWithin64Tokens) {
+  for (const Machine& machine : {kMachines[0], kMachines[1], kMachines[3]}) {
+    for (const bool improving : {false, true}) {
+      const double before = improving ? 0.05 : 0.95, after = improving ? 0.95 : 0.05;
+      const Text text = {[=](int at) { return at < 256 ? before : after; }};
+      const Text settled = {[=](int) { return after; }};
+      double changed_ms = 0, settled_ms = 0;
+      for (int seed = 0; seed < kTexts; seed++) {
+        std::mt19937 random(static_cast<uint32_t>(seed));
+        StepCosts costs(machine.verify, machine.draft, machine.draft);
+        DraftController controller(costs, kMaxDraft);
+        decode(machine, text, &controller, 0, 0, 256 + 64, random);
+        changed_ms += decode(machine, text, &controller, 0, 256 + 64, 256 + 256, random);
+        StepCosts other_costs(machine.verify, machine.draft, machine.draft);
+        DraftController other(other_costs, kMaxDraft);
+        decode(machine, settled, &other, 0, 0, 256 + 64, random);
+        settled_ms += decode(machine, settled, &other, 0, 256 + 64, 256 + 256, random);
+      }
+      EXPECT_GT(settled_ms / changed_ms, 0.95) << machine.name << (improving ? " improving" : " worsening");
+    }
+  }
+}
+
+TEST(StepCosts, ForgetsOneBadMomentAndFollowsALastingChange) {
+  StepCosts costs({10, 12, 15}, 1, 1);
+  costs.saw_verify(2, 60);
+  EXPECT_GT(costs.verify(2) / costs.verify(1), 1.2);
+  for (int i = 0; i < 1000; i++) costs.saw_verify(1, 10);
+  EXPECT_NEAR(costs.verify(1), 10, 0.1);
+  EXPECT_NEAR(costs.verify(2), 12, 0.1);
+  for (int i = 0; i < 200; i++) costs.saw_verify(1, 20);
+  EXPECT_NEAR(costs.verify(1), 20, 0.5);
+  EXPECT_GT(costs.verify(2), 18);  // the machine is slower, so this is too
+  EXPECT_GT(costs.drafts(1), 1.5);
+}
+
+TEST(StepCosts, MoreRowsNeverCostLess) {
+  const StepCosts costs({10, 9, 15}, 1, 1);
+  EXPECT_EQ(costs.verify(2), 10);
+  EXPECT_EQ(costs.cycle(0), 10);
+  EXPECT_EQ(costs.cycle(2), 17);
+}
+
+}  // namespace
+}  // namespace nextn

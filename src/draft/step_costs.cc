@@ -1,0 +1,61 @@
+#include "draft/step_costs.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace nextn {
+
+namespace {
+
+constexpr double kDriftRate = 0.1;    // of a surprise that is put down to the machine
+constexpr double kOwnRate = 0.05;     // and to the entry itself
+constexpr double kOwnFade = 0.995;    // of an entry's own correction, with every observation of any entry
+constexpr double kMaxSurprise = 0.5;  // a thread that lost its core for a while says nothing about costs
+
+}  // namespace
+
+StepCosts::StepCosts(std::vector<double> verify_ms, double first_draft_ms, double next_draft_ms)
+    : verify_(std::move(verify_ms)),
+      first_draft_(first_draft_ms),
+      next_draft_(next_draft_ms),
+      verify_own_(verify_.size()) {
+  NEXTN_CHECK(!verify_.empty());
+  // More rows never cost less: where a measurement says so it was disturbed, and the larger number is the safer one.
+  for (size_t i = 1; i < verify_.size(); i++) verify_[i] = std::max(verify_[i], verify_[i - 1]);
+}
+
+StepCosts StepCosts::guess(int max_draft) {
+  std::vector<double> verify;
+  for (int rows = 1; rows <= max_draft + 1; rows++) verify.push_back(1 + 0.15 * (rows - 1));
+  return {std::move(verify), 0.1, 0.1};
+}
+
+double StepCosts::verify(int rows) const noexcept {
+  const size_t i = static_cast<size_t>(rows - 1);
+  return verify_[i] * std::exp(verify_own_[i] + drift_);
+}
+
+double StepCosts::drafts(int n) const noexcept {
+  return n == 0 ? 0 : (first_draft_ + (n - 1) * next_draft_) * std::exp(draft_own_ + drift_);
+}
+
+void StepCosts::saw(double* own, double expected, double ms) noexcept {
+  if (!(ms > 0) || !(expected > 0)) return;
+  const double surprise = std::clamp(std::log(ms / expected), -kMaxSurprise, kMaxSurprise);
+  for (double& o : verify_own_) o *= kOwnFade;
+  draft_own_ *= kOwnFade;
+  drift_ += kDriftRate * surprise;
+  *own += kOwnRate * surprise;
+}
+
+void StepCosts::saw_verify(int rows, double ms) noexcept {
+  saw(&verify_own_[static_cast<size_t>(rows - 1)], verify(rows), ms);
+}
+
+void StepCosts::saw_drafts(int n, double ms) noexcept {
+  saw(&draft_own_, drafts(n), ms);
+}
+
+}  // namespace nextn
