@@ -26,16 +26,18 @@ constexpr int kPrefetch = 6144;
 constexpr int kGroups = 32 / 4;     // 4-byte groups of 32 inputs
 constexpr int64_t kFloatRun = 256;  // inputs of a float format that the rows pass over in turn
 
-struct Words {
-  __m256i v[kGroups];  // 32 weights of each of 8 rows
-};
+constexpr int kMaxRows = 4;  // whose sums fit the registers
 
-// Sums of M activation rows, two halves of a tile each.
+// One register for each row and half of a tile.
+template <int M>
+using Ints = __m256i[M][2];
+template <int M>
+using Floats = __m256[M][2];
+
+// Sums of M activation rows over a tile.
 template <int M>
 struct Sums {
-  alignas(32) float v[M][2][8];
-
-  NEXTN_INLINE void clear(Sums& s) { std::memset(s.v, 0, sizeof s.v); }
+  alignas(32) float v[M > 0 ? M : 1][kTileRows];
 };
 
 NEXTN_INLINE __m256i load(const void* p) {
@@ -62,21 +64,100 @@ NEXTN_INLINE __m256i four_at(const int8_t* q) {
   std::memcpy(&four, q, sizeof four);
   return _mm256_set1_epi32(four);
 }
+// Keeps the compiler from collecting the terms of a sum in memory to add them all in a tree.
+NEXTN_INLINE void in_order(__m256i& sum) {
+  asm("" : "+x"(sum));
+}
+// Byte r of 8 in lane r, and in both 16-bit halves of it: a factor for VPMADDWD.
+NEXTN_INLINE __m256i spread(const uint8_t* bytes, __m256i how) {
+  int64_t eight;
+  std::memcpy(&eight, bytes, sizeof eight);
+  return _mm256_shuffle_epi8(_mm256_set1_epi64x(eight), how);
+}
+NEXTN_INLINE __m256i twice_at(const uint8_t* bytes) {
+  return spread(bytes, _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1, 4, -1, 5, -1, 5,
+                                        -1, 6, -1, 6, -1, 7, -1, 7, -1));
+}
+NEXTN_INLINE __m256i signed_twice_at(const uint8_t* bytes) {
+  const __m256i high = spread(bytes, _mm256_setr_epi8(-1, 0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1,
+                                                      4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7));
+  return _mm256_srai_epi16(high, 8);
+}
+NEXTN_INLINE __m256 floats_at(const uint8_t* bytes) {
+  return _mm256_cvtepi32_ps(
+      spread(bytes, _mm256_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3, -1, -1, -1, 4, -1, -1, -1, 5, -1,
+                                     -1, -1, 6, -1, -1, -1, 7, -1, -1, -1)));
+}
 
-// start + the dots of groups [first, last) of unsigned weights with the activations q. `together` words may be added in
-// 16 bits: 8 of up to 15 * 127 * 2, 4 of up to 31 * 127 * 2, 2 of up to 63 * 127 * 2.
-template <int together>
-NEXTN_INLINE __m256i dot(__m256i start, const Words& w, const int8_t* q, int first, int last) {
+// Sums of pairs of products over the 4-byte groups [first, last), in 16 bits; weights(g, h) are the unsigned weights of
+// group g and half h, and q is row 0's group 0. At most 8 groups of weights up to 15, 4 of up to 31.
+template <int M, class Weights>
+NEXTN_INLINE void sum_pairs(const Weights& weights, const int8_t* q, int64_t k, int first, int last, Ints<M>& sums) {
   NEXTN_UNROLL
-  for (int g = first; g < last; g += together) {
-    __m256i pairs = _mm256_maddubs_epi16(w.v[g], four_at(q + 4 * g));
+  for (int g = first; g < last; g++) {
+    __m256i w[2];
     NEXTN_UNROLL
-    for (int i = 1; i < together; i++) {
-      pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(w.v[g + i], four_at(q + 4 * (g + i))));
+    for (int h = 0; h < 2; h++) w[h] = weights(g, h);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      const __m256i x = four_at(q + m * k + 4 * g);
+      NEXTN_UNROLL
+      for (int h = 0; h < 2; h++) {
+        const __m256i pairs = _mm256_maddubs_epi16(w[h], x);
+        sums[m][h] = g == first ? pairs : _mm256_add_epi16(sums[m][h], pairs);
+        in_order(sums[m][h]);
+      }
     }
-    start = _mm256_add_epi32(start, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
-  return start;
+}
+
+// The same for signed weights: VPMADDUBSW gets |w| and q with the sign of w. At most 4 groups of |w| up to 32, one of
+// up to 128.
+template <int M, class Weights>
+NEXTN_INLINE void sum_signed_pairs(const Weights& weights, const int8_t* q, int64_t k, int first, int last,
+                                   Ints<M>& sums) {
+  NEXTN_UNROLL
+  for (int g = first; g < last; g++) {
+    __m256i w[2], size[2];
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) w[h] = weights(g, h), size[h] = _mm256_abs_epi8(w[h]);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      const __m256i x = four_at(q + m * k + 4 * g);
+      NEXTN_UNROLL
+      for (int h = 0; h < 2; h++) {
+        const __m256i pairs = _mm256_maddubs_epi16(size[h], _mm256_sign_epi8(x, w[h]));
+        sums[m][h] = g == first ? pairs : _mm256_add_epi16(sums[m][h], pairs);
+        in_order(sums[m][h]);
+      }
+    }
+  }
+}
+
+// dots = (or +=) the sums of the pairs, times `by`.
+template <int M>
+NEXTN_INLINE void widen(const Ints<M>& pairs, const __m256i (&by)[2], bool add, Ints<M>& dots) {
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) {
+      const __m256i wide = _mm256_madd_epi16(pairs[m][h], by[h]);
+      dots[m][h] = add ? _mm256_add_epi32(dots[m][h], wide) : wide;
+    }
+  }
+}
+
+// sums += dots * a; a is row 0's activation scale, the rows' are `stride` apart.
+template <int M>
+NEXTN_INLINE void add_scaled(const Ints<M>& dots, const float* a, int64_t stride, Floats<M>& sums) {
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    const __m256 scale = _mm256_set1_ps(a[m * stride]);
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) {
+      sums[m][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[m][h]), scale, sums[m][h]);
+    }
+  }
 }
 
 struct Q8_0 {
@@ -85,24 +166,25 @@ struct Q8_0 {
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
     prefetch<kBytes, 1>(block, 0);
-    for (int half = 0; half < 2; half++) {
-      // Signed again: VPMADDUBSW gets |w| and q with the sign of w, at most 128 * 127 * 2 = 32512 in a pair.
-      Words w;
+    auto weights = [&](int g, int h) {
+      return _mm256_xor_si256(load(block + 32 + g * kWord + h * 32), _mm256_set1_epi8(-128));
+    };
+    __m256i ones[2];
+    __m256 d[2];
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) ones[h] = _mm256_set1_epi16(1), d[h] = halves_at(block + h * 16);
+    Ints<M> pairs, dots;
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      sum_signed_pairs<M>(weights, act.q + at, k, g, g + 1, pairs);
+      widen<M>(pairs, ones, g > 0, dots);
+    }
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      const __m256 a = _mm256_set1_ps(act.scale[(m * k + at) / 32]);
       NEXTN_UNROLL
-      for (int g = 0; g < kGroups; g++) {
-        w.v[g] = _mm256_xor_si256(load(block + 32 + g * kWord + half * 32), _mm256_set1_epi8(-128));
-      }
-      const __m256 d = halves_at(block + half * 16);
-      for (int m = 0; m < M; m++) {
-        const int64_t i = m * k + at;
-        __m256i s = _mm256_setzero_si256();
-        NEXTN_UNROLL
-        for (int g = 0; g < kGroups; g++) {
-          const __m256i signed_q = _mm256_sign_epi8(four_at(act.q + i + 4 * g), w.v[g]);
-          const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w.v[g]), signed_q);
-          s = _mm256_add_epi32(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-        }
-        fma_to(acc.v[m][half], _mm256_mul_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(act.scale[i / 32])), d);
+      for (int h = 0; h < 2; h++) {
+        fma_to(acc.v[m] + h * 8, _mm256_mul_ps(_mm256_cvtepi32_ps(dots[m][h]), a), d[h]);
       }
     }
   }
@@ -113,23 +195,26 @@ struct Q4_0 {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
-    const __m256i low = _mm256_set1_epi8(15);
     prefetch<kBytes, 1>(block, 0);
-    for (int half = 0; half < 2; half++) {
-      Words w;
+    auto weights = [&](int g, int h) {
+      const __m256i both = load(block + 32 + g % 4 * kWord + h * 32);
+      return _mm256_and_si256(g < 4 ? both : _mm256_srli_epi16(both, 4), _mm256_set1_epi8(15));
+    };
+    Ints<M> pairs;
+    sum_pairs<M>(weights, act.q + at, k, 0, kGroups, pairs);
+    __m256 d[2];
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) d[h] = halves_at(block + h * 16);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      const int64_t i = m * k + at;
+      const int32_t* sum = act.sum + i / 16;
+      const __m256i bias = _mm256_set1_epi32(-8 * (sum[0] + sum[1]));
+      const __m256 a = _mm256_set1_ps(act.scale[i / 32]);
       NEXTN_UNROLL
-      for (int g = 0; g < 4; g++) {
-        const __m256i both = load(block + 32 + g * kWord + half * 32);
-        w.v[g] = _mm256_and_si256(both, low);
-        w.v[g + 4] = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
-      }
-      const __m256 d = halves_at(block + half * 16);
-      NEXTN_UNROLL
-      for (int m = 0; m < M; m++) {
-        const int64_t i = m * k + at;
-        const int32_t* sum = act.sum + i / 16;
-        const __m256i s = dot<8>(_mm256_set1_epi32(-8 * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
-        fma_to(acc.v[m][half], _mm256_mul_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(act.scale[i / 32])), d);
+      for (int h = 0; h < 2; h++) {
+        const __m256i s = _mm256_add_epi32(bias, _mm256_madd_epi16(pairs[m][h], _mm256_set1_epi16(1)));
+        fma_to(acc.v[m] + h * 8, _mm256_mul_ps(_mm256_cvtepi32_ps(s), a), d[h]);
       }
     }
   }
@@ -141,15 +226,10 @@ struct ScaleMin {
   alignas(32) uint8_t scale[8][kTileRows];
   alignas(32) uint8_t min[8][kTileRows];
   alignas(32) float a_sum[M][8];  // scale times sum of each 32 activations
-  Sums<M> block, mins;
-
-  NEXTN_INLINE __m256 to_float(const uint8_t* bytes) {
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes))));
-  }
 };
 
 template <int M>
-NEXTN_INLINE void begin_superblock(const uint8_t* scales, const ActRows& act, int64_t k, int64_t at, ScaleMin<M>& s) {
+NEXTN_INLINE void unpack_scales(const uint8_t* scales, const ActRows& act, int64_t k, int64_t at, ScaleMin<M>& s) {
   const __m256i six = _mm256_set1_epi8(63), four = _mm256_set1_epi8(15), top = _mm256_set1_epi8(0x30);
   NEXTN_UNROLL
   for (int i = 0; i < 2; i++) {  // bytes 2i and 2i + 1 of the 16 rows, and those 4 and 8 after them
@@ -165,37 +245,69 @@ NEXTN_INLINE void begin_superblock(const uint8_t* scales, const ActRows& act, in
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
     const int64_t i = m * k + at;
-    const __m256i pairs =
-        _mm256_permute4x64_epi64(_mm256_hadd_epi32(load(act.sum + i / 16), load(act.sum + i / 16 + 8)), 0xd8);
-    _mm256_store_ps(s.a_sum[m], _mm256_mul_ps(_mm256_loadu_ps(act.scale + i / 32), _mm256_cvtepi32_ps(pairs)));
+    NEXTN_UNROLL
+    for (int n = 0; n < 2; n++) {
+      const float* pairs = reinterpret_cast<const float*>(act.sum + i / 16 + 8 * n);  // integers, only moved as floats
+      const __m128 s0 = _mm_loadu_ps(pairs), s1 = _mm_loadu_ps(pairs + 4);
+      const __m128i sum =
+          _mm_add_epi32(_mm_castps_si128(_mm_shuffle_ps(s0, s1, 0x88)), _mm_castps_si128(_mm_shuffle_ps(s0, s1, 0xdd)));
+      _mm_store_ps(s.a_sum[m] + 4 * n, _mm_mul_ps(_mm_loadu_ps(act.scale + i / 32 + 4 * n), _mm_cvtepi32_ps(sum)));
+    }
   }
-  Sums<M>::clear(s.block);
-  Sums<M>::clear(s.mins);
 }
 
-// Adds one half of sub-block b, whose weights are w, to the sums of the superblock.
-template <int together, int M>
-NEXTN_INLINE void add_sub_block(const Words& w, int half, int b, ScaleMin<M>& s, const ActRows& act, int64_t k,
-                                int64_t at) {
-  const __m256 scale = ScaleMin<M>::to_float(s.scale[b] + half * 8), min = ScaleMin<M>::to_float(s.min[b] + half * 8);
+// Adds sub-block b, or the halves from `half` on, to the sums of a superblock.
+template <int M, int together, class Weights>
+NEXTN_INLINE void add_sub_block(const Weights& weights, int b, const ScaleMin<M>& s, const ActRows& act, int64_t k,
+                                int64_t at, Floats<M>& block) {
+  __m256i scale[2];
+  Ints<M> pairs, dots;
+  NEXTN_UNROLL
+  for (int g = 0; g < kGroups; g += together) {
+    sum_pairs<M>(weights, act.q + at + b * 32, k, g, g + together, pairs);
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) scale[h] = twice_at(s.scale[b] + h * 8);
+    widen<M>(pairs, scale, g > 0, dots);
+  }
+  add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);
+}
+
+// Adds a superblock's sum and minima to the tile's.
+template <int M>
+NEXTN_INLINE void add_superblock(const uint8_t* super, const ScaleMin<M>& s, const Floats<M>& block, Sums<M>& acc) {
+  Floats<M> mins;
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
-    const int64_t i = m * k + at + b * 32;
-    const __m256 d = _mm256_cvtepi32_ps(dot<together>(_mm256_setzero_si256(), w, act.q + i, 0, kGroups));
-    fma_to(s.block.v[m][half], _mm256_mul_ps(d, scale), _mm256_set1_ps(act.scale[i / 32]));
-    fma_to(s.mins.v[m][half], min, _mm256_set1_ps(s.a_sum[m][b]));
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) mins[m][h] = _mm256_setzero_ps();
+  }
+  for (int b = 0; b < 8; b++) {
+    __m256 min[2];
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) min[h] = floats_at(s.min[b] + h * 8);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      NEXTN_UNROLL
+      for (int h = 0; h < 2; h++) mins[m][h] = _mm256_fmadd_ps(min[h], _mm256_set1_ps(s.a_sum[m][b]), mins[m][h]);
+    }
+  }
+  NEXTN_UNROLL
+  for (int h = 0; h < 2; h++) {
+    const __m256 d = halves_at(super + h * 16), dmin = halves_at(super + 32 + h * 16);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      float* sum = acc.v[m] + h * 8;
+      _mm256_store_ps(sum, _mm256_fnmadd_ps(dmin, mins[m][h], _mm256_fmadd_ps(d, block[m][h], _mm256_load_ps(sum))));
+    }
   }
 }
 
 template <int M>
-NEXTN_INLINE void end_superblock(const uint8_t* super, const ScaleMin<M>& s, Sums<M>& acc) {
-  for (int half = 0; half < 2; half++) {
-    const __m256 d = halves_at(super + half * 16), dmin = halves_at(super + 32 + half * 16);
-    for (int m = 0; m < M; m++) {
-      float* sum = acc.v[m][half];
-      const __m256 with_block = _mm256_fmadd_ps(d, _mm256_load_ps(s.block.v[m][half]), _mm256_load_ps(sum));
-      _mm256_store_ps(sum, _mm256_fnmadd_ps(dmin, _mm256_load_ps(s.mins.v[m][half]), with_block));
-    }
+NEXTN_INLINE void clear(Floats<M>& sums) {
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) sums[m][h] = _mm256_setzero_ps();
   }
 }
 
@@ -204,27 +316,21 @@ struct Q4_K {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
-    const __m256i low = _mm256_set1_epi8(15);
     ScaleMin<M> s;
-    begin_superblock<M>(super + 4 * kTileRows, act, k, at, s);
+    unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
+    Floats<M> block;
+    clear<M>(block);
     for (int c = 0; c < 4; c++) {
+      const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
       prefetch<kBytes, 4>(super, c);
-      for (int half = 0; half < 2; half++) {
-        const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord + half * 32;
-        Words w;
-        NEXTN_UNROLL
-        for (int g = 0; g < kGroups; g++) {
-          w.v[g] = _mm256_and_si256(load(qs + g * kWord), low);
-        }
-        add_sub_block<8, M>(w, half, 2 * c, s, act, k, at);
-        NEXTN_UNROLL
-        for (int g = 0; g < kGroups; g++) {
-          w.v[g] = _mm256_and_si256(_mm256_srli_epi16(load(qs + g * kWord), 4), low);
-        }
-        add_sub_block<8, M>(w, half, 2 * c + 1, s, act, k, at);
-      }
+      auto low = [&](int g, int h) { return _mm256_and_si256(load(qs + g * kWord + h * 32), _mm256_set1_epi8(15)); };
+      auto high = [&](int g, int h) {
+        return _mm256_and_si256(_mm256_srli_epi16(load(qs + g * kWord + h * 32), 4), _mm256_set1_epi8(15));
+      };
+      add_sub_block<M, 8>(low, 2 * c, s, act, k, at, block);
+      add_sub_block<M, 8>(high, 2 * c + 1, s, act, k, at, block);
     }
-    end_superblock<M>(super, s, acc);
+    add_superblock<M>(super, s, block, acc);
   }
 };
 
@@ -246,34 +352,32 @@ struct Q5_K {
   static constexpr int kInputs = 256, kBytes = 176 * kTileRows;
 
   template <int M, int B>
-  NEXTN_INLINE void sub_block(const uint8_t* super, int half, ScaleMin<M>& s, const ActRows& act, int64_t k,
-                              int64_t at) {
-    const uint8_t* qh = super + 16 * kTileRows + half * 32;
-    const uint8_t* qs = super + 48 * kTileRows + B / 2 * kGroups * kWord + half * 32;
-    Words w;
-    NEXTN_UNROLL
-    for (int g = 0; g < kGroups; g++) {
-      w.v[g] = join(shift<B % 2 * -4>(load(qs + g * kWord)), shift<4 - B>(load(qh + g * kWord)), 0x10);
-    }
-    prefetch<kBytes, 16>(super, 8 * half + B);
-    add_sub_block<4, M>(w, half, B, s, act, k, at);
+  NEXTN_INLINE void sub_block(const uint8_t* super, const ScaleMin<M>& s, const ActRows& act, int64_t k, int64_t at,
+                              Floats<M>& block) {
+    const uint8_t* qh = super + 16 * kTileRows;
+    const uint8_t* qs = super + 48 * kTileRows + B / 2 * kGroups * kWord;
+    prefetch<kBytes, 8>(super, B);
+    auto weights = [&](int g, int h) {
+      return join(shift<B % 2 * -4>(load(qs + g * kWord + h * 32)), shift<4 - B>(load(qh + g * kWord + h * 32)), 0x10);
+    };
+    add_sub_block<M, 4>(weights, B, s, act, k, at, block);
   }
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
     ScaleMin<M> s;
-    begin_superblock<M>(super + 4 * kTileRows, act, k, at, s);
-    for (int half = 0; half < 2; half++) {
-      sub_block<M, 0>(super, half, s, act, k, at);
-      sub_block<M, 1>(super, half, s, act, k, at);
-      sub_block<M, 2>(super, half, s, act, k, at);
-      sub_block<M, 3>(super, half, s, act, k, at);
-      sub_block<M, 4>(super, half, s, act, k, at);
-      sub_block<M, 5>(super, half, s, act, k, at);
-      sub_block<M, 6>(super, half, s, act, k, at);
-      sub_block<M, 7>(super, half, s, act, k, at);
-    }
-    end_superblock<M>(super, s, acc);
+    unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
+    Floats<M> block;
+    clear<M>(block);
+    sub_block<M, 0>(super, s, act, k, at, block);
+    sub_block<M, 1>(super, s, act, k, at, block);
+    sub_block<M, 2>(super, s, act, k, at, block);
+    sub_block<M, 3>(super, s, act, k, at, block);
+    sub_block<M, 4>(super, s, act, k, at, block);
+    sub_block<M, 5>(super, s, act, k, at, block);
+    sub_block<M, 6>(super, s, act, k, at, block);
+    sub_block<M, 7>(super, s, act, k, at, block);
+    add_superblock<M>(super, s, block, acc);
   }
 };
 
@@ -282,50 +386,45 @@ struct Q6_K {
 
   // Part P of a half superblock n: the 32 inputs that take bits 2P and 2P + 1 of qh.
   template <int M, int P>
-  NEXTN_INLINE void sub_block(const uint8_t* super, int n, int half, Sums<M>& block, const ActRows& act, int64_t k,
-                              int64_t at) {
+  NEXTN_INLINE void sub_block(const uint8_t* super, int n, const ActRows& act, int64_t k, int64_t at,
+                              Floats<M>& block) {
     const int b = 4 * n + P;
-    const uint8_t* qh = super + 18 * kTileRows + n * kGroups * kWord + half * 32;
-    const uint8_t* ql = super + 82 * kTileRows + (2 * n + P % 2) * kGroups * kWord + half * 32;
-    Words w;
-    NEXTN_UNROLL
-    for (int g = 0; g < kGroups; g++) {
-      w.v[g] = join(shift<P / 2 * -4>(load(ql + g * kWord)), shift<4 - 2 * P>(load(qh + g * kWord)), 0x30);
-    }
-    prefetch<kBytes, 16>(super, 8 * n + 4 * half + P);
-    const uint8_t* scales = super + 2 * kTileRows + 2 * b * kTileRows + half * 8;
-    auto scale_at = [](const uint8_t* p) {
-      return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+    const uint8_t* qh = super + 18 * kTileRows + n * kGroups * kWord;
+    const uint8_t* ql = super + 82 * kTileRows + (2 * n + P % 2) * kGroups * kWord;
+    const uint8_t* scales = super + 2 * kTileRows + 2 * b * kTileRows;
+    prefetch<kBytes, 8>(super, b);
+    auto weights = [&](int g, int h) {
+      const __m256i w =
+          join(shift<P / 2 * -4>(load(ql + g * kWord + h * 32)), shift<4 - 2 * P>(load(qh + g * kWord + h * 32)), 0x30);
+      return _mm256_sub_epi8(w, _mm256_set1_epi8(32));
     };
-    const __m256 scale0 = scale_at(scales), scale1 = scale_at(scales + kTileRows);
+    __m256i scale[2];
+    Ints<M> pairs, dots;
     NEXTN_UNROLL
-    for (int m = 0; m < M; m++) {
-      const int64_t i = m * k + at + b * 32;
-      const int32_t* sum = act.sum + i / 16;
-      const __m256i first = dot<2>(_mm256_set1_epi32(-32 * sum[0]), w, act.q + i, 0, 4);
-      const __m256i second = dot<2>(_mm256_set1_epi32(-32 * sum[1]), w, act.q + i, 4, 8);
-      // Below 2^24 throughout, so this float sum is the exact integer.
-      const __m256 scaled =
-          _mm256_fmadd_ps(_mm256_cvtepi32_ps(first), scale0, _mm256_mul_ps(_mm256_cvtepi32_ps(second), scale1));
-      fma_to(block.v[m][half], scaled, _mm256_set1_ps(act.scale[i / 32]));
+    for (int i = 0; i < 2; i++) {
+      sum_signed_pairs<M>(weights, act.q + at + b * 32, k, 4 * i, 4 * i + 4, pairs);
+      NEXTN_UNROLL
+      for (int h = 0; h < 2; h++) scale[h] = signed_twice_at(scales + i * kTileRows + h * 8);
+      widen<M>(pairs, scale, i > 0, dots);
     }
+    add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);
   }
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
-    Sums<M> block;
-    Sums<M>::clear(block);
+    Floats<M> block;
+    clear<M>(block);
     for (int n = 0; n < 2; n++) {
-      for (int half = 0; half < 2; half++) {
-        sub_block<M, 0>(super, n, half, block, act, k, at);
-        sub_block<M, 1>(super, n, half, block, act, k, at);
-        sub_block<M, 2>(super, n, half, block, act, k, at);
-        sub_block<M, 3>(super, n, half, block, act, k, at);
-      }
+      sub_block<M, 0>(super, n, act, k, at, block);
+      sub_block<M, 1>(super, n, act, k, at, block);
+      sub_block<M, 2>(super, n, act, k, at, block);
+      sub_block<M, 3>(super, n, act, k, at, block);
     }
-    for (int half = 0; half < 2; half++) {
-      const __m256 d = halves_at(super + half * 16);
-      for (int m = 0; m < M; m++) fma_to(acc.v[m][half], d, _mm256_load_ps(block.v[m][half]));
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) {
+      const __m256 d = halves_at(super + h * 16);
+      NEXTN_UNROLL
+      for (int m = 0; m < M; m++) fma_to(acc.v[m] + h * 8, d, block[m][h]);
     }
   }
 };
@@ -336,23 +435,30 @@ NEXTN_INLINE void store(const MatmulArgs& args, int64_t t, int m, const float* s
   std::memcpy(args.y + m * args.y_stride + t * kTileRows, sums, static_cast<size_t>(valid) * sizeof(float));
 }
 
-template <class Format, int M>
+// A rows, and then B rows on the same block, which is in the first-level cache by then.
+template <class Format, int A, int B>
 void tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  const ActRows act = args.act;
   const int64_t k = args.k;
+  const ActRows act = args.act;
+  const ActRows later = {nullptr, act.q + A * k, act.scale + A * k / 32, act.sum + A * k / 16};
   const uint8_t* block = args.w + tile_first * (k / Format::kInputs) * Format::kBytes;
   for (int64_t t = tile_first; t < tile_last; t++) {
-    Sums<M> acc;
-    Sums<M>::clear(acc);
+    Sums<A> first = {};
+    Sums<B> second = {};
     for (int64_t at = 0; at < k; at += Format::kInputs, block += Format::kBytes) {
-      Format::template add_block<M>(block, act, k, at, acc);
+      Format::template add_block<A>(block, act, k, at, first);
+      if constexpr (B > 0) Format::template add_block<B>(block, later, k, at, second);
     }
-    for (int m = 0; m < M; m++) store(args, t, m, acc.v[m][0]);
+    for (int m = 0; m < A; m++) store(args, t, m, first.v[m]);
+    for (int m = 0; m < B; m++) store(args, t, A + m, second.v[m]);
   }
 }
 
+// weights(w, half) is one input's word of one half of the rows: rows 8 * half + i, or where a format is kPaired, whose
+// rows are easier to take apart so, 2 * i + half.
 struct F32 {
   static constexpr int kBytes = 4 * kTileRows;
+  static constexpr bool kPaired = false;
   NEXTN_INLINE __m256 weights(const uint8_t* w, int half) {
     return _mm256_loadu_ps(reinterpret_cast<const float*>(w) + half * 8);
   }
@@ -360,58 +466,81 @@ struct F32 {
 
 struct F16 {
   static constexpr int kBytes = 2 * kTileRows;
+  static constexpr bool kPaired = false;
   NEXTN_INLINE __m256 weights(const uint8_t* w, int half) { return halves_at(w + half * 16); }
 };
 
 struct BF16 {
   static constexpr int kBytes = 2 * kTileRows;
+  static constexpr bool kPaired = true;
   NEXTN_INLINE __m256 weights(const uint8_t* w, int half) {
-    const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w) + half);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+    const __m256i pairs = load(w);
+    return _mm256_castsi256_ps(half == 0 ? _mm256_slli_epi32(pairs, 16)
+                                         : _mm256_and_si256(pairs, _mm256_set1_epi32(-0x10000)));
   }
 };
 
-// Adds n inputs to the four partial sums of one half of one row.
-template <class Format>
-NEXTN_INLINE void add_inputs(const uint8_t* w, int half, const float* x, int64_t n, float (*sums)[8]) {
-  __m256 p[4];
+using FloatSums = float[2][4][8];  // of one row: halves, the four partial sums
+
+// Adds n inputs to the partial sums of one half of M rows; x is the first row's first input.
+template <class Format, int M>
+NEXTN_INLINE void add_inputs(const uint8_t* w, int half, const float* x, int64_t k, int64_t n, FloatSums* sums) {
+  __m256 p[M][4];
   NEXTN_UNROLL
-  for (int j = 0; j < 4; j++) p[j] = _mm256_load_ps(sums[j]);
+  for (int m = 0; m < M; m++) {
+    NEXTN_UNROLL
+    for (int j = 0; j < 4; j++) p[m][j] = _mm256_load_ps(sums[m][half][j]);
+  }
+  auto add = [&](int64_t i, int j) {
+    const __m256 weights = Format::weights(w + (i + j) * Format::kBytes, half);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) p[m][j] = _mm256_fmadd_ps(weights, _mm256_set1_ps(x[m * k + i + j]), p[m][j]);
+  };
   int64_t i = 0;
   for (; i + 4 <= n; i += 4) {
     if (half == 0) prefetch<4 * Format::kBytes, 1>(w + i * Format::kBytes, 0);
     NEXTN_UNROLL
-    for (int j = 0; j < 4; j++) {
-      p[j] = _mm256_fmadd_ps(Format::weights(w + (i + j) * Format::kBytes, half), _mm256_set1_ps(x[i + j]), p[j]);
-    }
+    for (int j = 0; j < 4; j++) add(i, j);
   }
   NEXTN_UNROLL
   for (int j = 0; j < 3; j++) {
     if (i + j >= n) break;
-    p[j] = _mm256_fmadd_ps(Format::weights(w + (i + j) * Format::kBytes, half), _mm256_set1_ps(x[i + j]), p[j]);
+    add(i, j);
   }
   NEXTN_UNROLL
-  for (int j = 0; j < 4; j++) _mm256_store_ps(sums[j], p[j]);
+  for (int m = 0; m < M; m++) {
+    NEXTN_UNROLL
+    for (int j = 0; j < 4; j++) _mm256_store_ps(sums[m][half][j], p[m][j]);
+  }
+}
+
+template <class Format, int M>
+void add_run(const uint8_t* w, const float* x, int64_t k, int64_t n, FloatSums* sums) {
+  add_inputs<Format, M>(w, 0, x, k, n, sums);
+  add_inputs<Format, M>(w, 1, x, k, n, sums);
 }
 
 template <class Format>
 void float_tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  constexpr int kRows = 3;  // the sums of so many rows fit the registers
   const int64_t k = args.k;
   const uint8_t* w = args.w + tile_first * k * Format::kBytes;
   for (int64_t t = tile_first; t < tile_last; t++) {
-    alignas(32) float p[kMaxMatmulRows][2][4][8] = {};
+    alignas(32) FloatSums p[kMaxMatmulRows] = {};
     for (int64_t at = 0; at < k; at += kFloatRun) {
       const int64_t n = k - at < kFloatRun ? k - at : kFloatRun;
-      for (int m = 0; m < args.n_rows; m++) {
-        for (int half = 0; half < 2; half++) add_inputs<Format>(w, half, args.act.x + m * k + at, n, p[m][half]);
-      }
+      int m = 0;
+      for (; m + kRows <= args.n_rows; m += kRows) add_run<Format, kRows>(w, args.act.x + m * k + at, k, n, p + m);
+      if (args.n_rows - m == 2) add_run<Format, 2>(w, args.act.x + m * k + at, k, n, p + m);
+      if (args.n_rows - m == 1) add_run<Format, 1>(w, args.act.x + m * k + at, k, n, p + m);
       w += n * Format::kBytes;
     }
     for (int m = 0; m < args.n_rows; m++) {
       float y[kTileRows];
       for (int r = 0; r < kTileRows; r++) {
-        const float(*sums)[8] = p[m][r / 8];
-        y[r] = (sums[0][r % 8] + sums[1][r % 8]) + (sums[2][r % 8] + sums[3][r % 8]);
+        const int half = Format::kPaired ? r % 2 : r / 8, lane = Format::kPaired ? r / 2 : r % 8;
+        const float(*sums)[8] = p[m][half];
+        y[r] = (sums[0][lane] + sums[1][lane]) + (sums[2][lane] + sums[3][lane]);
       }
       store(args, t, m, y);
     }
@@ -422,21 +551,21 @@ template <class Format>
 void block_tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   switch (args.n_rows) {
     case 1:
-      return tiles<Format, 1>(args, tile_first, tile_last);
+      return tiles<Format, 1, 0>(args, tile_first, tile_last);
     case 2:
-      return tiles<Format, 2>(args, tile_first, tile_last);
+      return tiles<Format, 2, 0>(args, tile_first, tile_last);
     case 3:
-      return tiles<Format, 3>(args, tile_first, tile_last);
+      return tiles<Format, 3, 0>(args, tile_first, tile_last);
     case 4:
-      return tiles<Format, 4>(args, tile_first, tile_last);
+      return tiles<Format, 4, 0>(args, tile_first, tile_last);
     case 5:
-      return tiles<Format, 5>(args, tile_first, tile_last);
+      return tiles<Format, 3, 2>(args, tile_first, tile_last);
     case 6:
-      return tiles<Format, 6>(args, tile_first, tile_last);
+      return tiles<Format, 3, 3>(args, tile_first, tile_last);
     case 7:
-      return tiles<Format, 7>(args, tile_first, tile_last);
+      return tiles<Format, 4, 3>(args, tile_first, tile_last);
     case 8:
-      return tiles<Format, 8>(args, tile_first, tile_last);
+      return tiles<Format, 4, 4>(args, tile_first, tile_last);
   }
 }
 
