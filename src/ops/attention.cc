@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/sincos.h"
+#include "ops/profile.h"
 
 namespace nextn::ops {
 
@@ -15,6 +16,7 @@ constexpr int kMaxHeadDim = 512;  // both are checked when a model is loaded
 
 void rope_angles(Ctx& ctx, const TensorView& cos, const TensorView& sin, std::span<const double> freq,
                  const int64_t* positions) noexcept {
+  const OpTimer timer(ctx, "rope_angles");
   ctx.pool.run(static_cast<int>(cos.rows), [&](int r) {
     for (size_t i = 0; i < freq.size(); i++) {
       const SinCos a = sincos(static_cast<double>(positions[r]) * freq[i]);
@@ -26,6 +28,7 @@ void rope_angles(Ctx& ctx, const TensorView& cos, const TensorView& sin, std::sp
 
 void norm_and_rope(Ctx& ctx, const TensorView& x, int n_heads, int64_t head_stride, int head_dim, const float* w,
                    float eps, const TensorView& cos, const TensorView& sin) noexcept {
+  const OpTimer timer(ctx, "norm_and_rope");
   const int n_rot = static_cast<int>(2 * cos.cols);
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
     for (int h = 0; h < n_heads; h++) {
@@ -38,6 +41,7 @@ void norm_and_rope(Ctx& ctx, const TensorView& x, int n_heads, int64_t head_stri
 
 void store_kv(Ctx& ctx, const TensorView& k, const TensorView& v, int n_kv_heads, int head_dim,
               std::span<const AttentionRow> rows) noexcept {
+  const OpTimer timer(ctx, "store_kv");
   ctx.pool.run(static_cast<int>(rows.size()), [&](int r) {
     const AttentionRow& row = rows[static_cast<size_t>(r)];
     if (row.skip_store) return;
@@ -51,6 +55,7 @@ void store_kv(Ctx& ctx, const TensorView& k, const TensorView& v, int n_kv_heads
 
 void attend(Ctx& ctx, const TensorView& out, const TensorView& q, int64_t q_stride, int n_heads, int n_kv_heads,
             int head_dim, float scale, std::span<const AttentionRow> rows) noexcept {
+  const OpTimer timer(ctx, "attend");
   const int n_group = n_heads / n_kv_heads;
   ctx.pool.run(static_cast<int>(rows.size()) * n_kv_heads, [&](int task) {
     const int r = task / n_kv_heads, g = task % n_kv_heads;
@@ -98,6 +103,7 @@ void attend(Ctx& ctx, const TensorView& out, const TensorView& q, int64_t q_stri
 
 void gate_heads(Ctx& ctx, const TensorView& out, const TensorView& gate, int64_t gate_stride, int n_heads,
                 int head_dim) noexcept {
+  const OpTimer timer(ctx, "gate_heads");
   ctx.pool.run(static_cast<int>(out.rows), [&](int r) {
     for (int h = 0; h < n_heads; h++) {
       ctx.kernels.sigmoid_gate(out.row(r) + h * head_dim, gate.row(r) + h * gate_stride, head_dim);

@@ -34,11 +34,14 @@ class ActBuffer {
   AlignedBuffer q_, scale_, sum_;
 };
 
+class StepProfile;
+
 struct Ctx {
   const KernelTable& kernels;
   ThreadPool& pool;
   ActBuffer act;
   Fault fault = Fault::kNone;
+  StepProfile* profile = nullptr;  // takes the time of every op, when set
 };
 
 }  // namespace nextn

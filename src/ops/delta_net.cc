@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/fmath.h"
+#include "ops/profile.h"
 
 namespace nextn::ops {
 
@@ -56,6 +57,7 @@ void record_drafts(const TensorView& u, const TensorView& beta, const TensorView
 
 void conv1d(Ctx& ctx, const TensorView& u, const TensorView& m, const TensorView& taps,
             std::span<const DeltaRun> runs) noexcept {
+  const OpTimer timer(ctx, "conv1d");
   const int n_channels = static_cast<int>(m.cols), n_blocks = (n_channels + kChannelBlock - 1) / kChannelBlock;
   ctx.pool.run(n_blocks * static_cast<int>(runs.size()), [&](int task) {
     const int first = task % n_blocks * kChannelBlock;
@@ -65,6 +67,7 @@ void conv1d(Ctx& ctx, const TensorView& u, const TensorView& m, const TensorView
 }
 
 void l2_norm_qk(Ctx& ctx, const TensorView& u, const DeltaShape& shape, float eps) noexcept {
+  const OpTimer timer(ctx, "l2_norm_qk");
   ctx.pool.run(static_cast<int>(u.rows), [&](int r) {
     for (int h = 0; h < 2 * shape.n_key_heads; h++)
       ctx.kernels.l2_norm(u.row(r) + h * shape.key_dim, shape.key_dim, eps);
@@ -72,6 +75,7 @@ void l2_norm_qk(Ctx& ctx, const TensorView& u, const DeltaShape& shape, float ep
 }
 
 void delta_gates(Ctx& ctx, const TensorView& beta, const TensorView& decay, const float* a, const float* dt) noexcept {
+  const OpTimer timer(ctx, "delta_gates");
   ctx.pool.run(static_cast<int>(beta.rows), [&](int r) {
     for (int64_t h = 0; h < beta.cols; h++) {
       beta.row(r)[h] = 1 / (1 + exp_f32(-beta.row(r)[h]));
@@ -82,6 +86,7 @@ void delta_gates(Ctx& ctx, const TensorView& beta, const TensorView& decay, cons
 
 void delta_net(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
                const DeltaShape& shape, std::span<const DeltaRun> runs) noexcept {
+  const OpTimer timer(ctx, "delta_net");
   const int n_blocks = (shape.value_dim + kStateRowBlock - 1) / kStateRowBlock;
   const int n_run_tasks = shape.n_value_heads * n_blocks;
   const float scale = 1 / __builtin_sqrtf(static_cast<float>(shape.value_dim));
@@ -126,6 +131,7 @@ void delta_net(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorV
 }
 
 void gated_norm(Ctx& ctx, const TensorView& o, const TensorView& z, const float* w, int head_dim, float eps) noexcept {
+  const OpTimer timer(ctx, "gated_norm");
   ctx.pool.run(static_cast<int>(o.rows), [&](int r) {
     for (int64_t at = 0; at < o.cols; at += head_dim) {
       float* const head = o.row(r) + at;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "ops/profile.h"
 #include "quant/decode.h"
 
 namespace nextn::ops {
@@ -16,6 +17,7 @@ bool reads_floats(PackFormat format) {
 }
 
 void quantize_rows(Ctx& ctx, const TensorView& x) noexcept {
+  const OpTimer timer(ctx, "quantize");
   const int64_t k = x.cols;
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
     ctx.kernels.quantize(x.row(r), k, ctx.act.q(r, k), ctx.act.scale(r, k), ctx.act.sum(r, k));
@@ -49,11 +51,14 @@ void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> produc
   if (x.rows == 0) return;
   bool integer = false;
   int64_t n_tiles = 0;
+  double bytes = 0;
   for (const Product& p : products) {
     integer |= !reads_floats(p.w.format);
     n_tiles += p.w.n_tiles();
+    bytes += static_cast<double>(p.w.n_tiles()) * static_cast<double>(tile_bytes(p.w.format, p.w.k));
   }
   if (integer) quantize_rows(ctx, x);
+  const OpTimer timer(ctx, "matmul", bytes);
 
   // Enough chunks that a slow core does not keep the others waiting, large enough that taking one costs nothing.
   const int64_t chunk = std::clamp<int64_t>(n_tiles / (8 * ctx.pool.n_threads()), 1, 64);
@@ -75,6 +80,7 @@ void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> produc
 }
 
 void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int32_t* tokens) noexcept {
+  const OpTimer timer(ctx, "embed");
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
     const int64_t id = tokens[r], n = table.n_embd;
     if (!table.tied) {
