@@ -1,7 +1,10 @@
 // The interleaved layout as a table: for each format, which bytes of a file block become which words of a tile block.
+// Whole tiles go by transposing 16-byte vectors (the compiler's own, which any instruction set has), single rows and the
+// last tile unit by unit.
 #include "kernels/pack.h"
 
 #include <cstring>
+#include <utility>
 
 namespace nextn {
 
@@ -77,9 +80,71 @@ void for_each_field(const Layout& layout, int64_t k, const Move& move) {
     const int64_t row = block * layout.block_bytes;
     int64_t tile = kTileRows * row;
     for (const Field& field : layout.fields) {
+      if (field.count == 0) break;
       move(row + field.offset, tile, field.unit, field.count, field.flip);
       tile += kTileRows * field.unit * field.count;
     }
+  }
+}
+
+// 16 bytes of units, one from each of `n` rows or n from one row.
+template <class Unit>
+struct Vector {
+  static constexpr int n = 16 / sizeof(Unit);
+  typedef Unit type __attribute__((vector_size(16)));
+};
+
+template <class V, size_t... i>
+V interleave(V a, V b, int half, std::index_sequence<i...>) {
+  constexpr size_t n = sizeof...(i);
+  return half == 0 ? __builtin_shufflevector(a, b, (i / 2 + i % 2 * n)...)
+                   : __builtin_shufflevector(a, b, (n / 2 + i / 2 + i % 2 * n)...);
+}
+
+// Transposes `count` units of 16 rows, row_bytes apart, to `count` words. Rows are read up to a whole vector.
+template <class Unit>
+void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count, uint8_t flip) {
+  using V = typename Vector<Unit>::type;
+  constexpr int n = Vector<Unit>::n;
+  for (int i = 0; i < count; i += n) {
+    for (int r = 0; r < kTileRows; r += n) {
+      V a[n], b[n];
+      for (int j = 0; j < n; j++) {
+        std::memcpy(&a[j], rows + static_cast<size_t>(r + j) * row_bytes + static_cast<size_t>(i) * sizeof(Unit), 16);
+        a[j] ^= static_cast<Unit>(0x01010101u * flip);
+      }
+      // Each pass halves the distance between elements that belong together: log2(n) perfect shuffles.
+      for (int pass = 1; pass < n; pass *= 2) {
+        for (int j = 0; j < n / 2; j++) {
+          b[2 * j] = interleave(a[j], a[j + n / 2], 0, std::make_index_sequence<n>());
+          b[2 * j + 1] = interleave(a[j], a[j + n / 2], 1, std::make_index_sequence<n>());
+        }
+        std::memcpy(a, b, sizeof a);
+      }
+      for (int j = 0; j < n && i + j < count; j++) {
+        std::memcpy(words + static_cast<size_t>((i + j) * kTileRows + r) * sizeof(Unit), &a[j], 16);
+      }
+    }
+  }
+}
+
+// A field of a whole tile. The bytes of a row that are readable from the field on decide whether vectors may be read.
+void transpose_field(uint8_t* words, const uint8_t* rows, size_t row_bytes, int unit, int count, uint8_t flip,
+                     int64_t readable) {
+  const int64_t whole = (static_cast<int64_t>(unit) * count + 15) / 16 * 16;
+  if (whole > readable || unit * count < 8) {
+    for (int r = 0; r < kTileRows; r++) {
+      move_field(words + r * unit, kTileRows, rows + static_cast<size_t>(r) * row_bytes, 1, unit, count, flip);
+    }
+    return;
+  }
+  switch (unit) {
+    case 1:
+      return transpose_units<uint8_t>(words, rows, row_bytes, count, flip);
+    case 2:
+      return transpose_units<uint16_t>(words, rows, row_bytes, count, flip);
+    default:
+      return transpose_units<uint32_t>(words, rows, row_bytes, count, flip);
   }
 }
 
@@ -96,7 +161,19 @@ size_t tile_bytes(PackFormat format, int64_t k) noexcept {
 
 void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_rows, int64_t k,
                uint8_t* tile) noexcept {
-  if (n_rows < kTileRows) std::memset(tile, 0, tile_bytes(format, k));
+  // Sixteen rows read block by block are more streams than a prefetcher follows, but they lie one after another.
+  const size_t file_row = tile_bytes(format, k) / kTileRows;
+  if (row_bytes == file_row) {
+    for (size_t at = 0; at < static_cast<size_t>(n_rows) * row_bytes; at += 64) __builtin_prefetch(rows + at);
+  }
+  if (n_rows == kTileRows) {
+    for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, int unit, int count, uint8_t flip) {
+      transpose_field(tile + in_tile, rows + in_row, row_bytes, unit, count, flip,
+                      static_cast<int64_t>(file_row) - in_row);
+    });
+    return;
+  }
+  std::memset(tile, 0, tile_bytes(format, k));
   for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, int unit, int count, uint8_t flip) {
     for (int r = 0; r < n_rows; r++) {
       move_field(tile + in_tile + r * unit, kTileRows, rows + r * row_bytes + in_row, 1, unit, count, flip);
