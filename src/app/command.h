@@ -13,6 +13,7 @@ namespace nextn {
 int run_main(int argc, char** argv);
 int selftest_main(int argc, char** argv);
 int inspect_main(int argc, char** argv);
+int plan_main(int argc, char** argv);
 
 // Flags that say which model to load, how, and how to draft.
 struct ModelFlags {
@@ -25,6 +26,8 @@ struct ModelFlags {
   std::optional<int> draft_max;  // as many as read a weight once
   int draft_min = 0;
   float draft_p_min = 0;
+  std::string memory_limit, numa;
+  bool no_mmap = false, mlock = false;
 
   void add_to(CLI::App& app);
   EngineOptions engine_options() const;  // throws Error{kUsage}

@@ -38,9 +38,6 @@ constexpr std::pair<const char*, const char*> kRefused[] = {
     {"--threads-batch", "prompt and text use the same threads: -t"},
     {"-ot", "there is one device, the CPU"},
     {"--override-tensor", "there is one device, the CPU"},
-    {"--no-mmap", "not yet: weights are repacked into memory in any case"},
-    {"--mlock", "not yet"},
-    {"--memory-limit", "not yet"},
     {"--draft-n-max", "expected --spec-draft-n-max"},
     {"--spec-draft-vocab", "not yet: drafts use the whole vocabulary"},
     {"--chat", "not yet: -p continues a text as it stands"},
@@ -52,6 +49,20 @@ KvType kv_type(const std::string& flag, const std::string& name) {
     if (name == kv_type_name(type)) return type;
   }
   fail(ErrorCode::kUsage, "{}: expected f16, f32 or q8_0, found '{}'", flag, name);
+}
+
+Numa numa_mode(const std::string& name) {
+  if (name.empty()) return Numa::kNone;
+  if (name == "distribute") return Numa::kDistribute;
+  if (name == "isolate") return Numa::kIsolate;
+  fail(ErrorCode::kUsage, "--numa: expected distribute or isolate, found '{}'", name);
+}
+
+uint64_t memory_bytes(const std::string& text) {
+  if (text.empty()) return 0;
+  const std::optional<uint64_t> bytes = parse_size(text);
+  if (!bytes) fail(ErrorCode::kUsage, "--memory-limit: expected a size like 2G or 512M, found '{}'", text);
+  return *bytes;
 }
 
 SpecType spec_type(const std::string& name) {
@@ -108,6 +119,10 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--spec-draft-n-min,--draft-min", draft_min, "a shorter draft is not verified");
   app.add_option("--spec-draft-p-min,--draft-p-min", draft_p_min, "stop drafting below this probability");
   app.add_option("--spec-adaptive", spec_adaptive, "on: draft as many as pay; off: always as many as allowed");
+  app.add_option("--memory-limit", memory_limit, "take at most this much memory: 2G, 512M");
+  app.add_flag("--no-mmap", no_mmap, "read the weights, rather than map the file");
+  app.add_flag("--mlock", mlock, "keep the weights from being swapped out");
+  app.add_option("--numa", numa, "distribute or isolate, on machines with several memory nodes");
   app.add_flag_callback("--mtp", [this] { spec_type = "mtp"; }, "the same as --spec-type mtp");
   for (const auto& [names, has_value] : kWithoutEffect) {
     CLI::Option* const option = app.add_option(names, "accepted, without effect");
@@ -133,6 +148,11 @@ EngineOptions ModelFlags::engine_options() const {
   if (spec_adaptive != "on" && spec_adaptive != "off") {
     fail(ErrorCode::kUsage, "--spec-adaptive: expected on or off, found '{}'", spec_adaptive);
   }
+  o.memory_limit = memory_bytes(memory_limit);
+  o.map = !no_mmap;
+  o.lock = mlock;
+  o.numa = numa_mode(numa);
+  o.on_note = [](const std::string& line) { print_stderr("nextn: {}\n", printable(line)); };
   o.isa = std::getenv("NEXTN_ISA");
   o.progress = progress_bar();
   return o;

@@ -1,8 +1,15 @@
 #include "base/aligned_buffer.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "base/error.h"
+#include "base/numa.h"
 
 namespace nextn {
 
@@ -18,6 +25,24 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : size_(bytes) {
 
 AlignedBuffer::~AlignedBuffer() {
   if (data_ != nullptr) munmap(data_, size_);
+}
+
+void lock_memory(const uint8_t* first, size_t size) {
+  if (size == 0 || mlock2(first, size, MLOCK_ONFAULT) == 0) return;
+  const int error = errno;
+  struct rlimit limit;
+  getrlimit(RLIMIT_MEMLOCK, &limit);
+  fail(ErrorCode::kSystem, "--mlock: cannot lock {} bytes: {} (ulimit -l allows {} bytes)", size, std::strerror(error),
+       limit.rlim_cur);
+}
+
+void interleave_memory(uint8_t* first, size_t size) noexcept {
+  constexpr int kInterleave = 3;  // MPOL_INTERLEAVE
+  unsigned long nodes[16] = {};
+  for (const NumaNode& node : numa_nodes()) {
+    if (node.id < static_cast<int>(8 * sizeof nodes)) nodes[node.id / 64] |= 1ul << node.id % 64;
+  }
+  if (size != 0) syscall(SYS_mbind, first, size, kInterleave, nodes, 8 * sizeof nodes, 0);
 }
 
 }  // namespace nextn

@@ -41,4 +41,10 @@ class AlignedBuffer {
   size_t size_ = 0;
 };
 
+// Keeps the bytes from being swapped out, from the moment they are touched. Throws Error{kSystem} naming the limit.
+void lock_memory(const uint8_t* first, size_t size);
+
+// Spreads the pages over all of the machine's memory nodes as they are touched; nothing where there is one.
+void interleave_memory(uint8_t* first, size_t size) noexcept;
+
 }  // namespace nextn

@@ -25,14 +25,24 @@ class MappedFile {
   const std::string& path() const noexcept { return path_; }
   std::span<const uint8_t> bytes() const noexcept { return bytes_; }
 
-  // Tells the system that this part of the map is not needed any more: its pages leave the resident size. They come
-  // back from the file when touched again.
-  void release(size_t offset, size_t size) const noexcept;
+  // Whether bytes() are pages of a file, which drop_pages may give back.
+  bool is_mapped() const noexcept { return mapped_; }
+
+  // Copies a part of the file without touching the map. Gives false when the file has not got it any more.
+  bool read(size_t offset, size_t size, uint8_t* to) const noexcept;
 
  private:
   std::string path_;
   std::span<const uint8_t> bytes_;
   bool mapped_ = false;
+  int fd_ = -1;  // of a mapped file
 };
+
+// Tells the system that these bytes of a map are not needed any more: their pages leave the resident size and come back
+// from the file when touched again. Pages at the ends go too.
+void drop_pages(const uint8_t* first, size_t size) noexcept;
+
+// Makes the bytes of a map resident at once rather than page by page, as far as the system can.
+void fetch_pages(const uint8_t* first, size_t size) noexcept;
 
 }  // namespace nextn

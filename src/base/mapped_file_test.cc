@@ -47,19 +47,34 @@ TEST_F(MappedFileTest, HoldsTheBytesOfTheFile) {
   EXPECT_TRUE(std::equal(file.bytes().begin(), file.bytes().end(), reinterpret_cast<const uint8_t*>(bytes.data())));
   // Pages that were given back come again, whatever part was named.
   for (const size_t offset : {0, 1, 4096, 5000}) {
-    for (const size_t size : {size_t{0}, size_t{1}, size_t{4096}, bytes.size() - offset}) file.release(offset, size);
+    for (const size_t size : {size_t{0}, size_t{1}, size_t{4096}, bytes.size() - offset}) {
+      fetch_pages(file.bytes().data() + offset, size);
+      drop_pages(file.bytes().data() + offset, size);
+    }
   }
   EXPECT_TRUE(std::equal(file.bytes().begin(), file.bytes().end(), reinterpret_cast<const uint8_t*>(bytes.data())));
   const uint8_t* const data = file.bytes().data();
   const MappedFile moved = std::move(file);
   EXPECT_EQ(moved.bytes().data(), data);
   EXPECT_EQ(moved.bytes()[1], 7);
+  EXPECT_TRUE(moved.is_mapped());
+}
+
+TEST_F(MappedFileTest, ReadsWithoutTheMap) {
+  std::string bytes(3 * 4096 + 5, '\0');
+  for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<char>(i * 7);
+  const MappedFile file(write("a", bytes));
+  std::string read(5000, 'x');
+  EXPECT_TRUE(file.read(4000, read.size(), reinterpret_cast<uint8_t*>(read.data())));
+  EXPECT_EQ(read, bytes.substr(4000, read.size()));
+  std::filesystem::resize_file(path("a"), 4096);
+  EXPECT_FALSE(file.read(4000, 5000, reinterpret_cast<uint8_t*>(read.data())));
 }
 
 TEST_F(MappedFileTest, AnEmptyFileHasNoBytes) {
   const MappedFile file(write("empty", ""));
   EXPECT_EQ(file.bytes().size(), 0u);
-  file.release(0, 0);
+  EXPECT_FALSE(file.is_mapped());
 }
 
 TEST_F(MappedFileTest, BytesCanStandInForAFile) {
@@ -67,8 +82,10 @@ TEST_F(MappedFileTest, BytesCanStandInForAFile) {
   const MappedFile file("built in", bytes);
   EXPECT_EQ(file.path(), "built in");
   EXPECT_EQ(file.bytes().data(), bytes.data());
-  file.release(0, 3);
-  EXPECT_EQ(file.bytes()[2], 3);
+  EXPECT_FALSE(file.is_mapped());
+  uint8_t read[2];
+  EXPECT_TRUE(file.read(1, 2, read));
+  EXPECT_EQ(read[1], 3);
 }
 
 TEST_F(MappedFileTest, WhatIsNotAFileIsAnError) {

@@ -1,8 +1,6 @@
 #include "engine/engine.h"
 
 #include <algorithm>
-#include <limits>
-#include <thread>
 
 #include "base/error.h"
 #include "engine/tokenizer_loader.h"
@@ -11,58 +9,42 @@ namespace nextn {
 
 namespace {
 
-gguf::File open_file(const EngineOptions& options) {
-  return options.model_bytes.empty() ? gguf::File::open(options.model_path)
-                                     : gguf::File::from_memory(options.model_path, options.model_bytes);
-}
-
-int default_threads(int asked) {
-  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-bool wants_head(const EngineOptions& options, const gguf::File& file, const HeadVerdict& verdict) {
-  if (options.spec == SpecType::kNone) return false;
-  if (verdict.kind == HeadVerdict::Kind::kUsable) return true;
-  if (options.spec == SpecType::kMtp) {
-    if (verdict.kind == HeadVerdict::Kind::kAbsent) {
-      fail(ErrorCode::kUsage, "{}: --spec-type mtp: expected an MTP head, the file has none", file.path());
-    }
-    throw Error(ErrorCode::kFile, verdict.reason);
-  }
-  return false;
+MemoryPlan checked_plan(const EngineOptions& options, const gguf::File& file, Model& model) {
+  MemoryPlan plan = make_plan(options, file, model, available_memory());
+  if (!plan.problem.empty()) fail(ErrorCode::kSystem, "{}: {}", file.path(), plan.problem);
+  if (!plan.note.empty() && options.on_note) options.on_note(plan.note);
+  return plan;
 }
 
 }  // namespace
 
 Engine::Engine(const EngineOptions& options)
     : options_(options),
-      file_(open_file(options)),
+      file_(open_model_file(options)),
       verdict_(nextn::inspect_head(file_)),
+      model_(bind_model(options, file_, verdict_)),
+      plan_(checked_plan(options, file_, *model_)),
       pool_(default_threads(options.n_threads)),
       ctx_{.kernels = select_kernels(options.isa), .pool = pool_, .act = {}, .fault = Fault::kNone},
       scratch_(1),
       costs_(StepCosts::guess(options.max_draft)) {
   options_.n_threads = pool_.n_threads();
-  const bool with_head = wants_head(options_, file_, verdict_);
+  options_.n_ctx = plan_.n_ctx;
   tokenizer_ = load_tokenizer(file_);
-  model_ = load_model(file_, with_head, pool_, options_.progress);
   const ModelInfo& info = model_->info();
   if (tokenizer_->n_vocab() != info.n_vocab) {
     fail(ErrorCode::kFile, "{}: tokenizer.ggml.tokens: expected {} tokens, found {}", file_.path(), info.n_vocab,
          tokenizer_->n_vocab());
   }
+  model_->load(pool_, {.map = options_.map, .lock = options_.lock, .progress = options_.progress});
 
-  if (options_.n_ctx == 0) options_.n_ctx = std::min<int64_t>(kDefaultContext, info.n_ctx_train);
-  const int64_t rows = std::max(options_.row_limit, backlog_limit());
+  const int64_t rows = step_rows(options_);
   model_->prepare(rows);
   ctx_.act = ActBuffer(rows, info.widest_input);
-  shape_ = model_->state_shape();
-  shape_.n_ctx = options_.n_ctx;
-  shape_.max_draft = options_.max_draft;
-  shape_.k_type = options_.k_type;
-  shape_.v_type = options_.v_type;
+  if (plan_.in_place) ctx_.tiles = TileSlots(pool_.n_threads(), 2 * model_->weights().file_tile_bytes());
+  shape_ = nextn::state_shape(options_, *model_);
   logits_ = Buffer(1 + options_.max_draft, info.n_vocab);
-  if (with_head) draft_logits_ = Buffer(1, info.n_vocab);
+  if (info.has_head) draft_logits_ = Buffer(1, info.n_vocab);
   scratch_ = SamplerScratch(static_cast<int32_t>(info.n_vocab));
   load_ms_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
 }
@@ -87,8 +69,11 @@ std::vector<MemoryPart> Engine::memory() const {
     parts.push_back({std::string("weights_") + weight_role_name(static_cast<WeightRole>(role)),
                      model_->weight_bytes()[static_cast<size_t>(role)]});
   }
-  parts.push_back({"workspace", model_->buffer_bytes() + ctx_.act.size_bytes() + logits_.size_bytes() +
-                                    draft_logits_.size_bytes() + scratch_.size_bytes()});
+  parts.push_back({"draft_head", draft_head_bytes(options_, *model_)});
+  parts.push_back({"workspace", model_->buffer_bytes(step_rows(options_)) + ctx_.act.size_bytes() +
+                                    logits_.size_bytes() + draft_logits_.size_bytes() + scratch_.size_bytes() +
+                                    ctx_.tiles.size_bytes()});
+  parts.push_back({"program", program_bytes(file_)});
   return parts;
 }
 

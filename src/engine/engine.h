@@ -3,12 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "draft/step_costs.h"
+#include "engine/plan.h"
 #include "gguf/file.h"
 #include "model/model.h"
 #include "sampling/sampler.h"
@@ -21,6 +23,13 @@ enum class SpecType : uint8_t {
   kAuto,  // the file's MTP head if it has a usable one
   kNone,  // no drafts; the head is not loaded
   kMtp,   // the file's MTP head, or an error
+};
+
+// On machines with several memory nodes.
+enum class Numa : uint8_t {
+  kNone,
+  kDistribute,  // threads and weights spread over all nodes
+  kIsolate,     // threads on the node that the program was started on
 };
 
 constexpr int kMaxDraftLimit = 64;
@@ -38,17 +47,18 @@ struct EngineOptions {
   SpecType spec = SpecType::kAuto;
   int max_draft = kDefaultMaxDraft;  // drafts of one cycle at most
   const char* isa = nullptr;
+  uint64_t memory_limit = 0;  // bytes to take at most, besides what the machine allows; 0: no limit of ours
+  bool map = true;            // --no-mmap: false
+  bool lock = false;          // --mlock
+  Numa numa = Numa::kNone;
   LoadProgress progress;
-};
-
-struct MemoryPart {
-  std::string name;
-  uint64_t bytes;
+  std::function<void(const std::string& line)> on_note;  // what the user should know, before the file is loaded
 };
 
 class Engine {
  public:
-  // Throws Error for anything wrong with the options, the file or the memory.
+  // Plans first (make_plan), then takes the memory. Throws Error for anything wrong with the options, the file or the
+  // memory.
   explicit Engine(const EngineOptions& options);
 
   const EngineOptions& options() const noexcept { return options_; }  // with the defaults filled in
@@ -66,14 +76,15 @@ class Engine {
   const StateShape& state_shape() const noexcept { return shape_; }
   // Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely stop
   // to catch up.
-  int backlog_limit() const noexcept { return 2 * (options_.max_draft + 1) + 8; }
+  int backlog_limit() const noexcept { return nextn::backlog_limit(options_); }
   TensorView logits(int64_t n) noexcept { return logits_.rows(n); }  // n <= 1 + max_draft
   TensorView draft_logits() noexcept { return draft_logits_.rows(1); }
   SamplerScratch& sampler_scratch() noexcept { return scratch_; }
   // What steps cost here: a guess until calibrate() has measured them.
   StepCosts& costs() noexcept { return costs_; }
 
-  // What the weights and buffers take; a session adds its own.
+  const MemoryPlan& plan() const noexcept { return plan_; }
+  // What the weights and buffers take; a session adds its own. Together they are the plan's parts.
   std::vector<MemoryPart> memory() const;
 
  private:
@@ -81,9 +92,10 @@ class Engine {
   EngineOptions options_;
   gguf::File file_;
   HeadVerdict verdict_;
-  std::unique_ptr<Tokenizer> tokenizer_;
-  ThreadPool pool_;
   std::unique_ptr<Model> model_;
+  MemoryPlan plan_;
+  ThreadPool pool_;
+  std::unique_ptr<Tokenizer> tokenizer_;
   Ctx ctx_;
   StateShape shape_;
   Buffer logits_, draft_logits_;

@@ -115,8 +115,4 @@ const TensorInfo* File::tensor(std::string_view name) const noexcept {
   return it == names_.end() ? nullptr : &tensors_[it->second];
 }
 
-void File::release(const TensorInfo& tensor) const noexcept {
-  parts_[static_cast<size_t>(tensor.part)].release(tensor.file_offset, tensor.n_bytes);
-}
-
 }  // namespace nextn::gguf

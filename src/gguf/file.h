@@ -72,12 +72,18 @@ class File {
   std::span<const TensorInfo> tensors() const noexcept { return tensors_; }
   const TensorInfo* tensor(std::string_view name) const noexcept;  // nullptr when absent
 
-  // Tells the system that the tensor's pages are not needed any more.
-  void release(const TensorInfo& tensor) const noexcept;
+  // Whether the tensor's data are pages of a file, which drop_pages may give back.
+  bool is_mapped(const TensorInfo& tensor) const noexcept { return part_of(tensor).is_mapped(); }
+
+  // Copies bytes of a tensor's data without touching the map. Gives false when the file has not got them any more.
+  bool read(const TensorInfo& tensor, size_t offset, size_t size, uint8_t* to) const noexcept {
+    return part_of(tensor).read(tensor.file_offset + offset, size, to);
+  }
 
  private:
   File() = default;
 
+  const MappedFile& part_of(const TensorInfo& tensor) const noexcept { return parts_[static_cast<size_t>(tensor.part)]; }
   void add_part(MappedFile map);
   void add_other_parts(uint16_t n_parts);
   template <class T>

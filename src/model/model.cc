@@ -10,15 +10,15 @@ namespace {
 struct Architecture {
   std::string_view name;
   HeadVerdict (*inspect_head)(const gguf::File& file);
-  std::unique_ptr<Model> (*load)(const gguf::File& file, bool with_head, ThreadPool& pool,
-                                 const LoadProgress& progress);
+  std::unique_ptr<Model> (*bind)(const gguf::File& file, bool with_head);
 };
 
 template <class M>
 constexpr Architecture architecture(std::string_view name) {
   return {name, M::inspect_head,
-          [](const gguf::File& file, bool with_head, ThreadPool& pool, const LoadProgress& progress)
-              -> std::unique_ptr<Model> { return std::make_unique<M>(file, with_head, pool, progress); }};
+          [](const gguf::File& file, bool with_head) -> std::unique_ptr<Model> {
+            return std::make_unique<M>(file, with_head);
+          }};
 }
 
 constexpr Architecture kArchitectures[] = {architecture<Qwen35>("qwen35")};
@@ -40,9 +40,8 @@ HeadVerdict inspect_head(const gguf::File& file) {
   return find_architecture(file).inspect_head(file);
 }
 
-std::unique_ptr<Model> load_model(const gguf::File& file, bool with_head, ThreadPool& pool,
-                                  const LoadProgress& progress) {
-  return find_architecture(file).load(file, with_head, pool, progress);
+std::unique_ptr<Model> bind_model(const gguf::File& file, bool with_head) {
+  return find_architecture(file).bind(file, with_head);
 }
 
 }  // namespace nextn

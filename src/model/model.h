@@ -56,17 +56,30 @@ struct HeadVerdict {
   std::string reason;  // of kIncomplete: which tensor, and why
 };
 
+// A model is bound first: every tensor is checked and what it takes is known, nothing is in memory yet. load() and
+// prepare() take the memory; the steps come after both.
 class Model {
  public:
+  explicit Model(const gguf::File& file) : weights_(file) {}
   virtual ~Model() = default;
 
   virtual const ModelInfo& info() const noexcept = 0;
   // What a sequence must remember; n_ctx, max_draft and the cache types are the caller's to fill in.
   virtual StateShape state_shape() const = 0;
 
+  // The weights: what they take, and which of them stay in the file.
+  WeightLoader& weights() noexcept { return weights_; }
+  const WeightLoader& weights() const noexcept { return weights_; }
+  // Reads the weights; see WeightLoader::load.
+  void load(ThreadPool& pool, const LoadOptions& options) {
+    weights_.load(pool, options);
+    share_weights();
+  }
+
   // Sizes the buffers of a step: at most row_limit rows. Called once, before the first step. Throws Error{kSystem}.
   virtual void prepare(int64_t row_limit) = 0;
-  virtual size_t buffer_bytes() const noexcept = 0;
+  // What prepare(row_limit) takes.
+  virtual size_t buffer_bytes(int64_t row_limit) const noexcept = 0;
 
   // Runs the trunk over the rows of a step, and begins and ends the step of every state. Gives the hidden states after
   // the output norm, (R, n_embd), in the order of the rows; valid until the next call. Fewer than all layers give
@@ -83,18 +96,20 @@ class Model {
   virtual TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept = 0;
   virtual void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept = 0;
 
-  const std::array<uint64_t, kNumWeightRoles>& weight_bytes() const noexcept { return weight_bytes_; }
+  RoleBytes weight_bytes() const noexcept { return weights_.loaded_bytes(); }
 
  protected:
-  std::array<uint64_t, kNumWeightRoles> weight_bytes_{};
+  // Points the fields that have no tensor of their own to those they share.
+  virtual void share_weights() noexcept = 0;
+
+  WeightLoader weights_;
 };
 
 // Looks at the file's MTP head without loading anything.
 HeadVerdict inspect_head(const gguf::File& file);
 
-// Checks and loads the model of a file, its head too if with_head (which inspect_head must have found usable). Throws
+// Checks and binds the model of a file, its head too if with_head (which inspect_head must have found usable). Throws
 // Error{kFile} or Error{kUnsupported} naming the key or tensor. The file must outlive the model.
-std::unique_ptr<Model> load_model(const gguf::File& file, bool with_head, ThreadPool& pool,
-                                  const LoadProgress& progress);
+std::unique_ptr<Model> bind_model(const gguf::File& file, bool with_head);
 
 }  // namespace nextn

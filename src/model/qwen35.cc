@@ -80,21 +80,9 @@ void Qwen35::bind_head(WeightLoader& loader) {
   }
 }
 
-Qwen35::Qwen35(const gguf::File& file, bool with_head, ThreadPool& pool, const LoadProgress& progress)
-    : cfg_(Qwen35Config::read(file)) {
-  WeightLoader loader(file);
-  bind_trunk(loader);
-  if (with_head) bind_head(loader);
-  loader.load(pool, progress);
-  weights_ = loader.take_storage();
-  weight_bytes_ = loader.bytes_by_role();
-
-  if (info_.tied) token_embd_ = {.tied = output_, .n_vocab = cfg_.n_vocab, .n_embd = cfg_.n_embd};
-  if (with_head) {
-    if (head_.shared_head_norm == nullptr) head_.shared_head_norm = output_norm_;
-    if (head_.embed_tokens.n_vocab == 0) head_.embed_tokens = token_embd_;
-    if (!head_.shared_head_head) head_.shared_head_head = output_;
-  }
+Qwen35::Qwen35(const gguf::File& file, bool with_head) : Qwen35(file) {
+  bind_trunk(weights_);
+  if (with_head) bind_head(weights_);
   info_.architecture = "qwen35";
   info_.n_vocab = cfg_.n_vocab;
   info_.n_embd = cfg_.n_embd;
@@ -104,13 +92,19 @@ Qwen35::Qwen35(const gguf::File& file, bool with_head, ThreadPool& pool, const L
   info_.has_head = with_head;
 }
 
+void Qwen35::share_weights() noexcept {
+  if (info_.tied) token_embd_ = {.tied = output_, .rows = {}, .n_vocab = cfg_.n_vocab, .n_embd = cfg_.n_embd};
+  if (!info_.has_head) return;
+  if (head_.shared_head_norm == nullptr) head_.shared_head_norm = output_norm_;
+  if (head_.embed_tokens.n_vocab == 0) head_.embed_tokens = token_embd_;
+  if (!head_.shared_head_head) head_.shared_head_head = output_;
+}
+
 HeadVerdict Qwen35::inspect_head(const gguf::File& file) {
-  const Qwen35Config cfg = Qwen35Config::read(file);
-  if (cfg.n_mtp == 0) return {HeadVerdict::Kind::kAbsent, ""};
+  Qwen35 model(file);
+  if (model.cfg_.n_mtp == 0) return {HeadVerdict::Kind::kAbsent, ""};
   try {
-    Qwen35 unloaded(cfg);
-    WeightLoader loader(file);
-    unloaded.bind_head(loader);
+    model.bind_head(model.weights_);
   } catch (const Error& e) {
     return {HeadVerdict::Kind::kIncomplete, e.what()};
   }
@@ -132,43 +126,46 @@ StateShape Qwen35::state_shape() const {
   return s;
 }
 
-void Qwen35::prepare(int64_t row_limit) {
-  const int64_t R = row_limit, D = cfg_.n_embd, n_pairs = static_cast<int64_t>(cfg_.rope_freq.size());
-  b_.x = Buffer(R, D);
-  b_.h = Buffer(R, D);
-  b_.y = Buffer(R, D);
-  b_.qg = Buffer(R, 2 * cfg_.attention_width());
-  b_.k = Buffer(R, static_cast<int64_t>(cfg_.n_kv_heads) * cfg_.head_dim);
-  b_.v = Buffer(R, static_cast<int64_t>(cfg_.n_kv_heads) * cfg_.head_dim);
-  b_.mixed = Buffer(R, cfg_.conv_channels());
-  b_.conv = Buffer(R, cfg_.conv_channels());
-  b_.z = Buffer(R, cfg_.value_width());
-  b_.beta = Buffer(R, cfg_.n_value_heads);
-  b_.decay = Buffer(R, cfg_.n_value_heads);
-  b_.attended = Buffer(R, cfg_.attention_width());
-  b_.recalled = Buffer(R, cfg_.value_width());
-  b_.gate = Buffer(R, cfg_.n_ff);
-  b_.up = Buffer(R, cfg_.n_ff);
-  b_.cos = Buffer(R, n_pairs);
-  b_.sin = Buffer(R, n_pairs);
-  b_.hidden = Buffer(R, D);
+std::vector<Qwen35::SizedBuffer> Qwen35::buffers() const {
+  const int64_t D = cfg_.n_embd, kv = static_cast<int64_t>(cfg_.n_kv_heads) * cfg_.head_dim,
+                n_pairs = static_cast<int64_t>(cfg_.rope_freq.size());
+  std::vector<SizedBuffer> all = {{&Buffers::x, D},
+                                  {&Buffers::h, D},
+                                  {&Buffers::y, D},
+                                  {&Buffers::qg, 2 * cfg_.attention_width()},
+                                  {&Buffers::k, kv},
+                                  {&Buffers::v, kv},
+                                  {&Buffers::mixed, cfg_.conv_channels()},
+                                  {&Buffers::conv, cfg_.conv_channels()},
+                                  {&Buffers::z, cfg_.value_width()},
+                                  {&Buffers::beta, cfg_.n_value_heads},
+                                  {&Buffers::decay, cfg_.n_value_heads},
+                                  {&Buffers::attended, cfg_.attention_width()},
+                                  {&Buffers::recalled, cfg_.value_width()},
+                                  {&Buffers::gate, cfg_.n_ff},
+                                  {&Buffers::up, cfg_.n_ff},
+                                  {&Buffers::cos, n_pairs},
+                                  {&Buffers::sin, n_pairs},
+                                  {&Buffers::hidden, D}};
   if (info_.has_head) {
-    b_.pair = Buffer(R, 2 * D);
-    b_.head_hidden = Buffer(R, D);
+    all.push_back({&Buffers::pair, 2 * D});
+    all.push_back({&Buffers::head_hidden, D});
   }
-  tokens_.resize(static_cast<size_t>(R));
-  positions_.resize(static_cast<size_t>(R));
-  attention_rows_.resize(static_cast<size_t>(R));
-  delta_runs_.resize(static_cast<size_t>(R));
+  return all;
 }
 
-size_t Qwen35::buffer_bytes() const noexcept {
+void Qwen35::prepare(int64_t row_limit) {
+  for (const SizedBuffer& b : buffers()) b_.*b.buffer = Buffer(row_limit, b.cols);
+  const size_t R = static_cast<size_t>(row_limit);
+  tokens_.resize(R);
+  positions_.resize(R);
+  attention_rows_.resize(R);
+  delta_runs_.resize(R);
+}
+
+size_t Qwen35::buffer_bytes(int64_t row_limit) const noexcept {
   size_t bytes = 0;
-  for (const Buffer* b : {&b_.x,    &b_.h,   &b_.y,    &b_.qg,     &b_.k,        &b_.v,          &b_.mixed,
-                          &b_.conv, &b_.z,   &b_.beta, &b_.decay,  &b_.attended, &b_.recalled,   &b_.gate,
-                          &b_.up,   &b_.cos, &b_.sin,  &b_.hidden, &b_.pair,     &b_.head_hidden}) {
-    bytes += b->size_bytes();
-  }
+  for (const SizedBuffer& b : buffers()) bytes += static_cast<size_t>(row_limit * b.cols) * sizeof(float);
   return bytes;
 }
 

@@ -13,15 +13,15 @@ namespace nextn {
 
 class Qwen35 final : public Model {
  public:
-  // Checks and loads; see load_model.
-  Qwen35(const gguf::File& file, bool with_head, ThreadPool& pool, const LoadProgress& progress);
+  // Checks and binds; see bind_model.
+  Qwen35(const gguf::File& file, bool with_head);
 
   static HeadVerdict inspect_head(const gguf::File& file);
 
   const ModelInfo& info() const noexcept override { return info_; }
   StateShape state_shape() const override;
   void prepare(int64_t row_limit) override;
-  size_t buffer_bytes() const noexcept override;
+  size_t buffer_bytes(int64_t row_limit) const noexcept override;
   using Model::forward;
   TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept override;
   void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;
@@ -62,8 +62,16 @@ class Qwen35 final : public Model {
     Buffer pair, head_hidden;   // (R, 2D), (R, D): the head's input and what it gives
   };
 
-  explicit Qwen35(const Qwen35Config& cfg) : cfg_(cfg) {}  // to be bound, never loaded
+  // A buffer and the width of its rows.
+  struct SizedBuffer {
+    Buffer Buffers::*buffer;
+    int64_t cols;
+  };
 
+  explicit Qwen35(const gguf::File& file) : Model(file), cfg_(Qwen35Config::read(file)) {}
+
+  void share_weights() noexcept override;
+  std::vector<SizedBuffer> buffers() const;
   void bind_trunk(WeightLoader& loader);
   void bind_head(WeightLoader& loader);
   void bind_block(WeightLoader& loader, Layer& layer, int block, WeightRole role);
@@ -85,7 +93,6 @@ class Qwen35 final : public Model {
   EmbeddingTable token_embd_;
   Weight output_;
   const float* output_norm_ = nullptr;
-  AlignedBuffer weights_;
 
   Buffers b_;
   // The rows of the running step: where each stands and which caches it reads. Sized once, never beyond row_limit.

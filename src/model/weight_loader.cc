@@ -3,7 +3,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 
+#include "base/mapped_file.h"
 #include "quant/decode.h"
 #include "quant/widen.h"
 
@@ -33,6 +35,12 @@ PackFormat pack_format(DType type) {
       NEXTN_CHECK(!"a type without a kernel");
   }
   return PackFormat::kF32;
+}
+
+constexpr size_t kRunBytes = 2 << 20;  // what a thread packs at a time
+
+size_t padded(size_t bytes) {
+  return (bytes + 63) / 64 * 64;
 }
 
 size_t row_bytes(DType type, int64_t n) {
@@ -72,90 +80,165 @@ const gguf::TensorInfo& WeightLoader::require(const std::string& name, std::init
   return *tensor;
 }
 
-size_t WeightLoader::reserve(size_t bytes, WeightRole role) noexcept {
-  const size_t at = storage_bytes_;
-  storage_bytes_ += (bytes + 63) / 64 * 64;
-  bytes_by_role_[static_cast<size_t>(role)] += bytes;
-  return at;
-}
-
 void WeightLoader::matrix(Weight& field, const std::string& name, int64_t k, int64_t n_out, WeightRole role) {
   const gguf::TensorInfo& tensor = require(name, {k, n_out});
   field.format = pack_format(runtime_type(tensor.type));
   field.k = k;
   field.n_out = n_out;
-  matrices_.push_back(
-      {&field, &tensor, reserve(static_cast<size_t>(field.n_tiles()) * tile_bytes(field.format, k), role)});
-  file_bytes_ += tensor.n_bytes;
+  matrices_.push_back({&field, &tensor, static_cast<size_t>(field.n_tiles()) * tile_bytes(field.format, k), role});
 }
 
 void WeightLoader::vector(const float*& field, const std::string& name, int64_t n, WeightRole role) {
   const gguf::TensorInfo& tensor = require(name, {n});
-  vectors_.push_back({&field, &tensor, reserve(static_cast<size_t>(n) * sizeof(float), role)});
+  vectors_.push_back({&field, &tensor, static_cast<size_t>(n) * sizeof(float), role});
 }
 
 void WeightLoader::taps(TensorView& field, const std::string& name, int64_t n_taps, int64_t channels, WeightRole role) {
   const gguf::TensorInfo& tensor = require(name, {n_taps, channels});
-  taps_.push_back({&field, &tensor, reserve(static_cast<size_t>(n_taps * channels) * sizeof(float), role)});
+  taps_.push_back({&field, &tensor, static_cast<size_t>(n_taps * channels) * sizeof(float), role});
 }
 
 void WeightLoader::table(EmbeddingTable& field, const std::string& name, int64_t n_embd, int64_t n_vocab,
                          WeightRole role) {
   const gguf::TensorInfo& tensor = require(name, {n_embd, n_vocab});
-  bytes_by_role_[static_cast<size_t>(role)] += tensor.n_bytes;
-  field.rows = tensor.data;
-  field.row_bytes = static_cast<int64_t>(row_bytes(tensor.type, n_embd));
-  field.type = tensor.type;
   field.n_vocab = n_vocab;
   field.n_embd = n_embd;
+  tables_.push_back({&field, &tensor, role});
 }
 
-void WeightLoader::pack(const MatrixJob& job, ThreadPool& pool) {
+void WeightLoader::hold_tables() noexcept {
+  hold_tables_ = true;
+}
+
+void WeightLoader::leave_in_file(uint64_t limit) {
+  uint64_t left = limit;
+  for (const VectorJob& job : vectors_) left -= std::min<uint64_t>(left, padded(job.bytes));
+  for (const TapsJob& job : taps_) left -= std::min<uint64_t>(left, padded(job.bytes));
+  // A cycle runs the head several times, the LM head once more than that, the trunk once.
+  for (const WeightRole role : {WeightRole::kMtpHead, WeightRole::kLmHead, WeightRole::kTrunk, WeightRole::kEmbedding}) {
+    for (MatrixJob& job : matrices_) {
+      if (job.role != role) continue;
+      job.in_file = padded(job.bytes) > left;
+      if (!job.in_file) left -= padded(job.bytes);
+    }
+  }
+}
+
+RoleBytes WeightLoader::bytes(bool loaded) const noexcept {
+  RoleBytes bytes{};
+  const auto add = [&](WeightRole role, size_t n) { bytes[static_cast<size_t>(role)] += n; };
+  for (const MatrixJob& job : matrices_) {
+    if (job.in_file != loaded) add(job.role, job.in_file ? job.tensor->n_bytes : padded(job.bytes));
+  }
+  for (const TableJob& job : tables_) {
+    if (hold_tables_ == loaded) add(job.role, hold_tables_ ? padded(job.tensor->n_bytes) : job.tensor->n_bytes);
+  }
+  if (!loaded) return bytes;
+  for (const VectorJob& job : vectors_) add(job.role, padded(job.bytes));
+  for (const TapsJob& job : taps_) add(job.role, padded(job.bytes));
+  return bytes;
+}
+
+size_t WeightLoader::file_tile_bytes() const noexcept {
+  size_t most = 0;
+  for (const MatrixJob& job : matrices_) {
+    if (job.in_file) most = std::max(most, tile_bytes(job.field->format, job.field->k));
+  }
+  return most;
+}
+
+void WeightLoader::fail_short(const gguf::TensorInfo& tensor) const {
+  fail(ErrorCode::kFile, "{}: {}: expected {} bytes at byte {}, the file has become shorter", file_.path(tensor.part),
+       tensor.name, tensor.n_bytes, tensor.file_offset);
+}
+
+// Threads take runs of whole rows, pack them, and give their pages of the file back before they take the next: of a
+// tensor, no more than the runs in work is held twice.
+void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, TileSlots& slots, bool map) {
   const Weight& w = *job.field;
   const gguf::TensorInfo& tensor = *job.tensor;
-  const DType type = dtype_of(w.format);
-  const size_t in_row = row_bytes(tensor.type, w.k), row = row_bytes(type, w.k), tile = tile_bytes(w.format, w.k);
-  uint8_t* const tiles = storage_.data() + job.at;
-  const bool widened = type != tensor.type;
-  const int n_threads = pool.n_threads();
-  AlignedBuffer wide(widened ? static_cast<size_t>(n_threads) * kTileRows * row : 0);
-  // A task is a run of tiles with a buffer of its own, so that widening needs no more memory than the threads can use.
-  const int64_t n_tiles = w.n_tiles();
-  pool.run(n_threads, [&](int task) {
-    for (int64_t t = n_tiles * task / n_threads; t < n_tiles * (task + 1) / n_threads; t++) {
-      const int n_rows = static_cast<int>(std::min<int64_t>(kTileRows, w.n_out - t * kTileRows));
-      const uint8_t* rows = tensor.data + static_cast<size_t>(t * kTileRows) * in_row;
-      if (widened) {
-        uint8_t* const buffer = wide.data() + static_cast<size_t>(task) * kTileRows * row;
-        for (int r = 0; r < n_rows; r++) {
-          convert_row(tensor.type, type, rows + static_cast<size_t>(r) * in_row, w.k,
-                      buffer + static_cast<size_t>(r) * row);
+  const int64_t row = static_cast<int64_t>(row_bytes(tensor.type, w.k)), n_tiles = w.n_tiles();
+  const size_t tile = tile_bytes(w.format, w.k);
+  const bool mapped = file_.is_mapped(tensor);
+  const int64_t run = std::max<int64_t>(1, static_cast<int64_t>(kRunBytes / tile));
+  std::atomic<bool> is_short{false};
+  pool.run(static_cast<int>((n_tiles + run - 1) / run), [&](int task) {
+    const int64_t first = task * run, last = std::min(n_tiles, first + run);
+    uint8_t* const slot = slots.take();
+    const uint8_t* const data = tensor.data + first * kTileRows * row;
+    const size_t size = static_cast<size_t>((std::min(w.n_out, last * kTileRows) - first * kTileRows) * row);
+    if (map && mapped) fetch_pages(data, size);
+    for (int64_t t = first; t < last; t++) {
+      const uint8_t* rows = tensor.data + t * kTileRows * row;
+      if (!map) {
+        const int64_t n_rows = std::min<int64_t>(kTileRows, w.n_out - t * kTileRows);
+        rows = slot + tile;
+        if (!file_.read(tensor, static_cast<size_t>(t * kTileRows * row), static_cast<size_t>(n_rows * row),
+                        slot + tile)) {
+          is_short.store(true);
+          break;
         }
-        rows = buffer;
       }
-      pack_tile(w.format, rows, row, n_rows, w.k, tiles + static_cast<size_t>(t) * tile);
+      pack_rows(w, t, rows, row, tensor.type, slot, tiles + static_cast<size_t>(t) * tile);
     }
+    if (map && mapped) drop_pages(data, size);
+    slots.give(slot);
   });
-  job.field->tiles = tiles;
-  file_.release(tensor);
+  if (is_short.load()) fail_short(tensor);
 }
 
-void WeightLoader::load(ThreadPool& pool, const LoadProgress& progress) {
-  storage_ = AlignedBuffer(storage_bytes_);
-  uint64_t done = 0;
+void WeightLoader::read(const gguf::TensorInfo& tensor, uint8_t* to, ThreadPool& pool) {
+  std::atomic<bool> is_short{false};
+  pool.run(static_cast<int>((tensor.n_bytes + kRunBytes - 1) / kRunBytes), [&](int task) {
+    const size_t at = static_cast<size_t>(task) * kRunBytes;
+    if (!file_.read(tensor, at, std::min<size_t>(kRunBytes, tensor.n_bytes - at), to + at)) is_short.store(true);
+  });
+  if (is_short.load()) fail_short(tensor);
+}
+
+void WeightLoader::load(ThreadPool& pool, const LoadOptions& options) {
+  uint64_t n_bytes = 0, done = 0, total = 0;
+  for (const uint64_t n : loaded_bytes()) n_bytes += n;
+  size_t slot = 0;  // a widened tile, and one as it is in the file
   for (const MatrixJob& job : matrices_) {
-    pack(job, pool);
+    if (job.in_file) continue;
+    total += job.tensor->n_bytes;
+    slot = std::max(slot, tile_bytes(job.field->format, job.field->k) + kTileRows * row_bytes(job.tensor->type, job.field->k));
+  }
+  storage_ = AlignedBuffer(n_bytes);
+  if (options.interleave) interleave_memory(storage_.data(), storage_.size());
+  if (options.lock) lock_memory(storage_.data(), storage_.size());
+  uint8_t* next = storage_.data();
+  const auto take = [&](size_t bytes) { return std::exchange(next, next + padded(bytes)); };
+
+  TileSlots slots(pool.n_threads(), slot);
+  for (const MatrixJob& job : matrices_) {
+    if (job.in_file) {
+      job.field->in_file = file_rows(*job.tensor);
+      continue;
+    }
+    uint8_t* const tiles = take(job.bytes);
+    pack(job, tiles, pool, slots, options.map);
+    job.field->tiles = tiles;
     done += job.tensor->n_bytes;
-    if (progress) progress(done, file_bytes_);
+    if (options.progress) options.progress(done, total);
+  }
+  for (const TableJob& job : tables_) {
+    job.field->rows = file_rows(*job.tensor);
+    if (!hold_tables_) continue;
+    uint8_t* const rows = take(job.tensor->n_bytes);
+    read(*job.tensor, rows, pool);
+    job.field->rows.data = rows;
+    job.field->rows.mapped = false;
   }
   for (const VectorJob& job : vectors_) {
-    float* const v = reinterpret_cast<float*>(storage_.data() + job.at);
+    float* const v = reinterpret_cast<float*>(take(job.bytes));
     decode_row(job.tensor->type, job.tensor->data, job.tensor->shape[0], v);
     *job.field = v;
   }
   for (const TapsJob& job : taps_) {
     const int64_t n_taps = job.tensor->shape[0], channels = job.tensor->shape[1];
-    float* const turned = reinterpret_cast<float*>(storage_.data() + job.at);
+    float* const turned = reinterpret_cast<float*>(take(job.bytes));
     std::vector<float> rows(static_cast<size_t>(n_taps * channels));
     decode_row(job.tensor->type, job.tensor->data, n_taps * channels, rows.data());
     for (int64_t c = 0; c < channels; c++) {
@@ -163,6 +246,11 @@ void WeightLoader::load(ThreadPool& pool, const LoadProgress& progress) {
     }
     *job.field = {turned, n_taps, channels};
   }
+}
+
+FileRows WeightLoader::file_rows(const gguf::TensorInfo& tensor) const noexcept {
+  return {tensor.data, static_cast<int64_t>(row_bytes(tensor.type, tensor.shape[0])), tensor.type,
+          file_.is_mapped(tensor)};
 }
 
 }  // namespace nextn

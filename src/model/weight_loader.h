@@ -1,6 +1,6 @@
-// Binds the tensors of a GGUF file to the fields of a model: first every name and shape is checked, then all bytes are
-// read, repacked into the interleaved layout (D2) and the file's pages given back as they go, so that nothing is held
-// twice.
+// Binds the tensors of a GGUF file to the fields of a model, in three steps: every name and shape is checked, and what
+// the weights would take is known; what memory does not hold is left in the file; all other bytes are read, repacked
+// into the interleaved layout (D2) and the file's pages given back as they go, so that nothing is held twice.
 #pragma once
 
 #include <array>
@@ -14,6 +14,7 @@
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "gguf/file.h"
+#include "ops/ctx.h"
 #include "ops/weight.h"
 #include "tensor/tensor_view.h"
 
@@ -25,10 +26,20 @@ constexpr int kNumWeightRoles = 4;
 const char* weight_role_name(WeightRole role) noexcept;
 
 using LoadProgress = std::function<void(uint64_t done, uint64_t total)>;
+using RoleBytes = std::array<uint64_t, kNumWeightRoles>;
+
+struct LoadOptions {
+  bool map = true;          // read through the map of the file; else with reads of its bytes, tables too
+  bool lock = false;        // keep the weights from being swapped out
+  bool interleave = false;  // spread them over the machine's memory nodes
+  LoadProgress progress;
+};
 
 class WeightLoader {
  public:
-  explicit WeightLoader(const gguf::File& file) : file_(file) {}
+  explicit WeightLoader(const gguf::File& file) : file_(file) {}  // which outlives it
+  WeightLoader(const WeightLoader&) = delete;
+  WeightLoader& operator=(const WeightLoader&) = delete;
 
   const std::string& path() const noexcept { return file_.path(); }
   bool has(const std::string& name) const noexcept { return file_.tensor(name) != nullptr; }
@@ -44,42 +55,63 @@ class WeightLoader {
   // A table that is only looked up: its rows stay in the file.
   void table(EmbeddingTable& field, const std::string& name, int64_t n_embd, int64_t n_vocab, WeightRole role);
 
-  // Reads what was asked for. The file outlives what it returns a view of: tables.
-  void load(ThreadPool& pool, const LoadProgress& progress);
+  // Tables come into memory too: nothing is read through the map.
+  void hold_tables() noexcept;
 
-  // The bytes that the fields point into, and how many of them belong to each role; valid after load().
-  AlignedBuffer take_storage() noexcept { return std::move(storage_); }
-  const std::array<uint64_t, kNumWeightRoles>& bytes_by_role() const noexcept { return bytes_by_role_; }
+  // Leaves matrices in the file until those that are loaded take at most `limit` bytes, as far as that goes: what is read
+  // most often in a cycle stays in memory first.
+  void leave_in_file(uint64_t limit);
+
+  // Takes the memory and reads what was asked for. Throws Error{kSystem} when the memory is not to be had, Error{kFile}
+  // when the file has become shorter.
+  void load(ThreadPool& pool, const LoadOptions& options);
+
+  // Bytes that load() takes or has taken, and that stay in the file, by role.
+  RoleBytes loaded_bytes() const noexcept { return bytes(true); }
+  RoleBytes file_bytes() const noexcept { return bytes(false); }
+  // Of the largest tile among matrices that are left in the file; 0 without any.
+  size_t file_tile_bytes() const noexcept;
 
  private:
   struct MatrixJob {
     Weight* field;
     const gguf::TensorInfo* tensor;
-    size_t at;  // in storage_
+    size_t bytes;
+    WeightRole role;
+    bool in_file = false;
   };
   struct VectorJob {
     float const** field;
     const gguf::TensorInfo* tensor;
-    size_t at;
+    size_t bytes;
+    WeightRole role;
   };
   struct TapsJob {
     TensorView* field;
     const gguf::TensorInfo* tensor;
-    size_t at;
+    size_t bytes;
+    WeightRole role;
+  };
+  struct TableJob {
+    EmbeddingTable* field;
+    const gguf::TensorInfo* tensor;
+    WeightRole role;
   };
 
   const gguf::TensorInfo& require(const std::string& name, std::initializer_list<int64_t> shape) const;
-  size_t reserve(size_t bytes, WeightRole role) noexcept;
-  void pack(const MatrixJob& job, ThreadPool& pool);
+  RoleBytes bytes(bool loaded) const noexcept;
+  void pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, TileSlots& slots, bool map);
+  void read(const gguf::TensorInfo& tensor, uint8_t* to, ThreadPool& pool);
+  FileRows file_rows(const gguf::TensorInfo& tensor) const noexcept;
+  [[noreturn]] void fail_short(const gguf::TensorInfo& tensor) const;
 
   const gguf::File& file_;
+  bool hold_tables_ = false;
   std::vector<MatrixJob> matrices_;
   std::vector<VectorJob> vectors_;
   std::vector<TapsJob> taps_;
-  size_t storage_bytes_ = 0;
-  uint64_t file_bytes_ = 0;
+  std::vector<TableJob> tables_;
   AlignedBuffer storage_;
-  std::array<uint64_t, kNumWeightRoles> bytes_by_role_{};
 };
 
 }  // namespace nextn

@@ -1,6 +1,9 @@
 // What is handed down to every op of a step: the kernel table, the threads, room for quantised activations.
 #pragma once
 
+#include <atomic>
+#include <memory>
+
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
@@ -24,6 +27,10 @@ class ActBuffer {
         scale_(static_cast<size_t>(row_limit * k_limit / kActBlock) * sizeof(float)),
         sum_(static_cast<size_t>(row_limit * k_limit / 16) * sizeof(int32_t)) {}
 
+  // What a buffer for these takes.
+  static size_t size_bytes(int64_t row_limit, int64_t k_limit) noexcept {
+    return static_cast<size_t>(row_limit * k_limit + row_limit * k_limit / kActBlock * 4 + row_limit * k_limit / 16 * 4);
+  }
   size_t size_bytes() const noexcept { return q_.size() + scale_.size() + sum_.size(); }
   // Row r of rows that are k wide.
   int8_t* q(int64_t r, int64_t k) noexcept { return q_.as<int8_t>() + r * k; }
@@ -36,12 +43,47 @@ class ActBuffer {
 
 class StepProfile;
 
+// Room for work on single tiles: a slot for each thread that may be at one.
+class TileSlots {
+ public:
+  TileSlots() = default;
+  TileSlots(int n_slots, size_t slot_bytes)  // throws Error{kSystem}
+      : n_(n_slots),
+        slot_bytes_((slot_bytes + 63) / 64 * 64),
+        bytes_(size_bytes(n_slots, slot_bytes)),
+        taken_(std::make_unique<std::atomic_flag[]>(static_cast<size_t>(n_slots))) {}
+
+  size_t size_bytes() const noexcept { return bytes_.size(); }
+  static size_t size_bytes(int n_slots, size_t slot_bytes) noexcept {
+    return static_cast<size_t>(n_slots) * ((slot_bytes + 63) / 64 * 64);
+  }
+
+  // A slot of slot_bytes until `give`; at most n_slots at a time.
+  uint8_t* take() noexcept {
+    for (int i = 0;; i = (i + 1) % n_) {
+      if (!taken_[static_cast<size_t>(i)].test_and_set(std::memory_order_acquire)) {
+        return bytes_.data() + static_cast<size_t>(i) * slot_bytes_;
+      }
+    }
+  }
+  void give(const uint8_t* slot) noexcept {
+    taken_[static_cast<size_t>(slot - bytes_.data()) / slot_bytes_].clear(std::memory_order_release);
+  }
+
+ private:
+  int n_ = 0;
+  size_t slot_bytes_ = 0;
+  AlignedBuffer bytes_;
+  std::unique_ptr<std::atomic_flag[]> taken_;
+};
+
 struct Ctx {
   const KernelTable& kernels;
   ThreadPool& pool;
   ActBuffer act;
   Fault fault = Fault::kNone;
   StepProfile* profile = nullptr;  // takes the time of every op, when set
+  TileSlots tiles = {};  // for weights that are left in the file: twice their largest tile
 };
 
 }  // namespace nextn

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "ops/profile.h"
 #include "quant/decode.h"
+#include "quant/widen.h"
 
 namespace nextn::ops {
 
@@ -24,10 +26,10 @@ void quantize_rows(Ctx& ctx, const TensorView& x) noexcept {
   });
 }
 
-// Tiles [first, last) of one product for all rows of x, in column blocks of at most eight rows. A few tiles at a time
-// stay in cache while the column blocks pass over them.
-void multiply(Ctx& ctx, const TensorView& x, const Product& product, int64_t first, int64_t last) noexcept {
-  const Weight& w = product.w;
+// Tiles [first, last) of w for all rows of x, in column blocks of at most eight rows. A few tiles at a time stay in cache
+// while the column blocks pass over them.
+void multiply(Ctx& ctx, const TensorView& x, const TensorView& y, const Weight& w, int64_t first,
+              int64_t last) noexcept {
   const int64_t at_once = x.rows <= kMaxMatmulRows ? last - first : 1;
   for (int64_t tile = first; tile < last; tile += at_once) {
     for (int64_t r = 0; r < x.rows; r += kMaxMatmulRows) {
@@ -37,11 +39,56 @@ void multiply(Ctx& ctx, const TensorView& x, const Product& product, int64_t fir
       args.n_out = w.n_out;
       args.act = {x.row(r), ctx.act.q(r, w.k), ctx.act.scale(r, w.k), ctx.act.sum(r, w.k)};
       args.n_rows = static_cast<int>(std::min<int64_t>(kMaxMatmulRows, x.rows - r));
-      args.y = product.y.row(r);
-      args.y_stride = product.y.stride;
+      args.y = y.row(r);
+      args.y_stride = y.stride;
       ctx.kernels.matmul[static_cast<int>(w.format)](args, tile, std::min(last, tile + at_once));
     }
   }
+}
+
+// The same for a matrix that is left in the file: each tile is packed, then multiplied as a matrix of one tile. The
+// file's pages are brought in and given back a piece at a time, so that they take no memory worth mentioning.
+void multiply_in_file(Ctx& ctx, const TensorView& x, const TensorView& y, const Weight& w, int64_t first,
+                      int64_t last) noexcept {
+  constexpr int64_t kPieceBytes = 1 << 20;
+  const FileRows& rows = w.in_file;
+  const int64_t piece = std::max<int64_t>(1, kPieceBytes / (kTileRows * rows.row_bytes));
+  uint8_t* const slot = ctx.tiles.take();
+  uint8_t* const wide = slot + tile_bytes(w.format, w.k);
+  for (int64_t at = first; at < last; at += piece) {
+    const int64_t end = std::min(last, at + piece);
+    const uint8_t* const data = rows.row(at * kTileRows);
+    const size_t size = static_cast<size_t>(rows.row(std::min(w.n_out, end * kTileRows)) - data);
+    if (rows.mapped) fetch_pages(data, size);
+    for (int64_t tile = at; tile < end; tile++) {
+      pack_rows(w, tile, rows.row(tile * kTileRows), rows.row_bytes, rows.type, wide, slot);
+      const int64_t n = std::min<int64_t>(kTileRows, w.n_out - tile * kTileRows);
+      multiply(ctx, x, y.columns(tile * kTileRows, n), {w.format, w.k, n, slot}, 0, 1);
+    }
+    if (rows.mapped) drop_pages(data, size);
+  }
+  ctx.tiles.give(slot);
+}
+
+// Row `id` of a tied table: out of its tile, a piece at a time (pieces are whole blocks of every format), or out of the
+// file and through the type that the head computes in.
+void embed_tied(const Weight& w, int64_t id, float* x) noexcept {
+  constexpr int64_t kPiece = 256;
+  const DType type = dtype_of(w.format);
+  const FileRows& rows = w.in_file;
+  const DTypeInfo& file_type = dtype_info(rows.type);
+  const uint8_t* const tile = w.tiles + id / kTileRows * static_cast<int64_t>(tile_bytes(w.format, w.k));
+  uint8_t block[kPiece * sizeof(float)];
+  for (int64_t at = 0; at < w.k; at += kPiece) {
+    const int64_t piece = std::min(kPiece, w.k - at);
+    if (w.tiles != nullptr) {
+      unpack_row(w.format, tile + tile_bytes(w.format, at), static_cast<int>(id % kTileRows), piece, block);
+    } else {
+      convert_row(rows.type, type, rows.row(id) + at / file_type.block_values * file_type.block_bytes, piece, block);
+    }
+    decode_row(type, block, piece, x + at);
+  }
+  if (w.tiles == nullptr && rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
 }
 
 }  // namespace
@@ -75,29 +122,20 @@ void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> produc
     int i = n_products - 1;
     while (task < queue[i].first_task) i--;
     const int64_t first = (task - queue[i].first_task) * chunk;
-    multiply(ctx, x, *queue[i].product, first, std::min(first + chunk, queue[i].product->w.n_tiles()));
+    const Product& p = *queue[i].product;
+    const auto run = p.w.tiles != nullptr ? multiply : multiply_in_file;
+    run(ctx, x, p.y, p.w, first, std::min(first + chunk, p.w.n_tiles()));
   });
 }
 
 void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int32_t* tokens) noexcept {
   const OpTimer timer(ctx, "embed");
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
-    const int64_t id = tokens[r], n = table.n_embd;
-    if (!table.tied) {
-      decode_row(table.type, table.rows + id * table.row_bytes, n, x.row(r));
-      return;
-    }
-    // One row out of its tile, a piece at a time: pieces are whole blocks of every format.
-    constexpr int64_t kPiece = 256;
-    const Weight& w = table.tied;
-    const DType type = dtype_of(w.format);
-    const uint8_t* const tile = w.tiles + id / kTileRows * static_cast<int64_t>(tile_bytes(w.format, w.k));
-    uint8_t block[kPiece * sizeof(float)];
-    for (int64_t at = 0; at < n; at += kPiece) {
-      const int64_t piece = std::min(kPiece, n - at);
-      unpack_row(w.format, tile + tile_bytes(w.format, at), static_cast<int>(id % kTileRows), piece, block);
-      decode_row(type, block, piece, x.row(r) + at);
-    }
+    const int64_t id = tokens[r];
+    if (table.tied) return embed_tied(table.tied, id, x.row(r));
+    const FileRows& rows = table.rows;
+    decode_row(rows.type, rows.row(id), table.n_embd, x.row(r));
+    if (rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
   });
 }
 

@@ -155,9 +155,9 @@ TEST(EmbedOp, ATiedTableGivesTheRowsOfTheFile) {
       const Matrix m(format, n_embd, n_vocab, random);
       const EmbeddingTable tied = {.tied = m.weight(), .n_vocab = n_vocab, .n_embd = n_embd};
       const EmbeddingTable untied = {.tied = {},
-                                     .rows = m.rows.data(),
+                                     .rows = {.data = m.rows.data(),
                                      .row_bytes = static_cast<int64_t>(m.row_bytes),
-                                     .type = dtype_of(format),
+                                     .type = dtype_of(format)},
                                      .n_vocab = n_vocab,
                                      .n_embd = n_embd};
       std::vector<int32_t> tokens = {34, 0, 15, 16, 15};

@@ -141,6 +141,11 @@ class Choice {
 SamplerScratch::SamplerScratch(int32_t n_vocab)
     : row_(n_vocab), keys_(n_vocab), bins_(kBins), window_(kMaxPenaltyWindow) {}
 
+size_t SamplerScratch::size_bytes(int32_t n_vocab) noexcept {
+  const size_t n = static_cast<size_t>(n_vocab);
+  return n * (sizeof(float) + sizeof(uint64_t)) + kBins * sizeof(int64_t) + kMaxPenaltyWindow * sizeof(int32_t);
+}
+
 Sampler::Sampler(const SamplerParams& params, int32_t n_vocab, uint32_t choice)
     : params_(params),
       n_vocab_(n_vocab),

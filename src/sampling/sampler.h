@@ -32,8 +32,10 @@ class SamplerScratch {
   explicit SamplerScratch(int32_t n_vocab);
 
   size_t size_bytes() const noexcept {
-    return row_.size() * sizeof row_[0] + keys_.size() * sizeof keys_[0] + bins_.size() * sizeof bins_[0];
+    return row_.size() * sizeof row_[0] + keys_.size() * sizeof keys_[0] + bins_.size() * sizeof bins_[0] +
+           window_.size() * sizeof window_[0];
   }
+  static size_t size_bytes(int32_t n_vocab) noexcept;  // of a scratch for n_vocab
 
  private:
   friend class Sampler;

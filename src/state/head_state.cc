@@ -6,6 +6,11 @@
 
 namespace nextn {
 
+HeadBytes head_bytes(const StateShape& shape, KvType k_type, KvType v_type, int backlog_limit) noexcept {
+  return {.kv = static_cast<size_t>(kv_layer_bytes(shape.n_ctx, shape.n_kv_heads, shape.head_dim, k_type, v_type)),
+          .backlog = static_cast<size_t>(backlog_limit * shape.n_embd) * sizeof(float)};
+}
+
 HeadState::HeadState(const StateShape& shape, KvType k_type, KvType v_type, int backlog_limit)
     : n_ctx_(shape.n_ctx),
       n_kv_heads_(shape.n_kv_heads),
@@ -14,8 +19,8 @@ HeadState::HeadState(const StateShape& shape, KvType k_type, KvType v_type, int 
       k_type_(k_type),
       v_type_(v_type),
       backlog_limit_(backlog_limit),
-      kv_(static_cast<size_t>(kv_layer_bytes(n_ctx_, n_kv_heads_, head_dim_, k_type, v_type))),
-      hidden_(static_cast<size_t>(backlog_limit * n_embd_) * sizeof(float)) {
+      kv_(head_bytes(shape, k_type, v_type, backlog_limit).kv),
+      hidden_(head_bytes(shape, k_type, v_type, backlog_limit).backlog) {
   clear();
 }
 

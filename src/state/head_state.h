@@ -14,6 +14,12 @@
 
 namespace nextn {
 
+// What a HeadState takes.
+struct HeadBytes {
+  size_t kv = 0, backlog = 0;
+};
+HeadBytes head_bytes(const StateShape& shape, KvType k_type, KvType v_type, int backlog_limit) noexcept;
+
 class HeadState {
  public:
   // backlog_limit: hidden states that can wait, at least 1; to follow a trunk that verifies k drafts,

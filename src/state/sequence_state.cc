@@ -7,18 +7,52 @@
 
 namespace nextn {
 
-SequenceState::SequenceState(const StateShape& shape) : shape_(shape) {
+namespace {
+
+// After commit(a) the next step looks back conv_taps - 1 columns from its first row, across at most max_draft rejected
+// ones.
+int64_t conv_slots(const StateShape& shape) {
+  return std::max<int64_t>(1, shape.conv_taps - 1 + shape.max_draft);
+}
+
+int64_t record_stride(const StateShape& shape) {
+  return shape.n_key_heads * shape.key_dim + shape.n_value_heads * (shape.value_dim + 2);
+}
+
+int64_t delta_layer(const StateShape& shape) {
+  return shape.n_value_heads * shape.value_dim * shape.key_dim;
+}
+
+int64_t kv_layer(const StateShape& shape) {
+  return kv_layer_bytes(shape.n_ctx, shape.n_kv_heads, shape.head_dim, shape.k_type, shape.v_type);
+}
+
+size_t floats(int64_t n) {
+  return static_cast<size_t>(n) * sizeof(float);
+}
+
+}  // namespace
+
+SequenceBytes sequence_bytes(const StateShape& shape) noexcept {
+  const int64_t n_delta = std::ranges::count(shape.layers, LayerKind::kDeltaNet);
+  const int64_t n_attention = static_cast<int64_t>(shape.layers.size()) - n_delta;
+  const int64_t n_past = shape.conv_taps - 1;
+  return {.kv = static_cast<size_t>(n_attention * kv_layer(shape)),
+          .delta = floats(n_delta * (delta_layer(shape) + n_past * shape.conv_channels) + shape.n_embd),
+          .records = floats(n_delta * (2 * shape.max_draft * record_stride(shape) +
+                                       (conv_slots(shape) - n_past) * shape.conv_channels))};
+}
+
+SequenceState::SequenceState(const StateShape& shape)
+    : shape_(shape),
+      kv_layer_(kv_layer(shape)),
+      delta_layer_(delta_layer(shape)),
+      conv_slots_(conv_slots(shape)),
+      record_stride_(record_stride(shape)) {
   int64_t n_attention = 0, n_delta = 0;
   for (const LayerKind kind : shape.layers) {
     index_.push_back(kind == LayerKind::kAttention ? n_attention++ : n_delta++);
   }
-  kv_layer_ = kv_layer_bytes(shape.n_ctx, shape.n_kv_heads, shape.head_dim, shape.k_type, shape.v_type);
-  delta_layer_ = shape.n_value_heads * shape.value_dim * shape.key_dim;
-  // After commit(a) the next step looks back conv_taps - 1 columns from its first row, across at most max_draft
-  // rejected ones.
-  conv_slots_ = std::max<int64_t>(1, shape.conv_taps - 1 + shape.max_draft);
-  record_stride_ = shape.n_key_heads * shape.key_dim + shape.n_value_heads * (shape.value_dim + 2);
-  const auto floats = [](int64_t n) { return static_cast<size_t>(n) * sizeof(float); };
   kv_ = AlignedBuffer(static_cast<size_t>(n_attention * kv_layer_));
   delta_ = AlignedBuffer(floats(n_delta * delta_layer_));
   conv_ = AlignedBuffer(floats(n_delta * conv_slots_ * shape.conv_channels));

@@ -34,6 +34,13 @@ struct StateShape {
   int64_t conv_channels = 0, conv_taps = 0;
 };
 
+// What a SequenceState of this shape takes. The columns of draft rows count as records: of all parts, only these depend
+// on max_draft.
+struct SequenceBytes {
+  size_t kv = 0, delta = 0, records = 0;
+};
+SequenceBytes sequence_bytes(const StateShape& shape) noexcept;
+
 class SequenceState {
  public:
   explicit SequenceState(const StateShape& shape);  // throws Error{kSystem} when the memory is not to be had
@@ -57,9 +64,9 @@ class SequenceState {
   // The caller has put the canonical state of `length` tokens into the views.
   void restore(int64_t length) noexcept;
 
-  // Bytes taken, by part. The columns of draft rows count as records: of all parts, only these depend on max_draft.
+  // Bytes taken, by part as in SequenceBytes.
   size_t kv_bytes_taken() const noexcept { return kv_.size(); }
-  size_t delta_bytes_taken() const noexcept { return delta_.size() + conv_past_bytes_; }
+  size_t delta_bytes_taken() const noexcept { return delta_.size() + conv_past_bytes_ + hidden_.size(); }
   size_t record_bytes_taken() const noexcept { return records_.size() + conv_.size() - conv_past_bytes_; }
 
  private:

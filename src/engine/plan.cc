@@ -1,0 +1,201 @@
+#include "engine/plan.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "ops/ctx.h"
+#include "sampling/sampler.h"
+
+namespace nextn {
+
+namespace {
+
+constexpr int64_t kContextStep = 256, kLeastContext = 512;
+
+double mib(uint64_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
+
+bool wants_head(const EngineOptions& options, const gguf::File& file, const HeadVerdict& verdict) {
+  if (options.spec == SpecType::kNone) return false;
+  if (verdict.kind == HeadVerdict::Kind::kUsable) return true;
+  if (options.spec == SpecType::kMtp) {
+    if (verdict.kind == HeadVerdict::Kind::kAbsent) {
+      fail(ErrorCode::kUsage, "{}: --spec-type mtp: expected an MTP head, the file has none", file.path());
+    }
+    throw Error(ErrorCode::kFile, verdict.reason);
+  }
+  return false;
+}
+
+uint64_t sum(const std::vector<MemoryPart>& parts) {
+  uint64_t total = 0;
+  for (const MemoryPart& part : parts) total += part.bytes;
+  return total;
+}
+
+std::vector<MemoryPart> weight_parts(const Model& model) {
+  std::vector<MemoryPart> parts;
+  for (int role = 0; role < kNumWeightRoles; role++) {
+    parts.push_back({std::string("weights_") + weight_role_name(static_cast<WeightRole>(role)),
+                     model.weight_bytes()[static_cast<size_t>(role)]});
+  }
+  return parts;
+}
+
+// Everything but the weights.
+std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::File& file, const Model& model) {
+  const ModelInfo& info = model.info();
+  const int64_t rows = step_rows(options), n_logits = 1 + options.max_draft + (info.has_head ? 1 : 0);
+  const StateShape shape = state_shape(options, model);
+  const SequenceBytes sequence = sequence_bytes(shape);
+  std::vector<MemoryPart> parts = {
+      {"draft_head", draft_head_bytes(options, model)},
+      {"workspace",
+       model.buffer_bytes(rows) + ActBuffer::size_bytes(rows, info.widest_input) +
+           static_cast<uint64_t>(n_logits * info.n_vocab) * sizeof(float) +
+           SamplerScratch::size_bytes(static_cast<int32_t>(info.n_vocab)) +
+           TileSlots::size_bytes(default_threads(options.n_threads), 2 * model.weights().file_tile_bytes())},
+      {"program", program_bytes(file)},
+      {"kv", sequence.kv},
+      {"delta_net_state", sequence.delta},
+      {"draft_records", sequence.records}};
+  if (info.has_head) {
+    const HeadBytes head = head_bytes(shape, options.head_k_type, options.head_v_type, backlog_limit(options));
+    parts.push_back({"head_kv", head.kv});
+    parts.push_back({"head_backlog", head.backlog});
+  }
+  return parts;
+}
+
+uint64_t other_bytes(EngineOptions options, int64_t n_ctx, const gguf::File& file, const Model& model) {
+  options.n_ctx = n_ctx;
+  return sum(other_parts(options, file, model));
+}
+
+// The largest context of whole steps, at most `most`, with which everything but the weights takes at most `bytes`; 0
+// when the least does not.
+int64_t largest_context(const EngineOptions& options, const gguf::File& file, const Model& model, int64_t most,
+                        uint64_t bytes) {
+  const uint64_t none = other_bytes(options, 0, file, model),
+                 step = other_bytes(options, kContextStep, file, model) - none;
+  if (none > bytes) return 0;
+  const uint64_t n = step == 0 ? UINT64_MAX : (bytes - none) / step;
+  const int64_t n_ctx = n >= static_cast<uint64_t>(most / kContextStep) ? most : static_cast<int64_t>(n) * kContextStep;
+  return n_ctx >= std::min(kLeastContext, most) ? n_ctx : 0;
+}
+
+// The change of flags that would make a refused plan fit.
+std::string help(const EngineOptions& options, const gguf::File& file, const Model& model, uint64_t for_others) {
+  const int64_t n_ctx = largest_context(options, file, model, options.n_ctx, for_others);
+  if (n_ctx > 0) return fmt::format("-c {} would fit", n_ctx);
+  if (options.row_limit > 64) return "a smaller -ub (fewer rows of a step) takes less";
+  if (model.info().has_head) return "--spec-type none takes less";
+  return "a smaller file is needed";
+}
+
+}  // namespace
+
+uint64_t draft_head_bytes(const EngineOptions&, const Model&) noexcept {
+  return 0;
+}
+
+// Measured on vocabularies of 2 to 248 thousand tokens: what the tokenizer and the file's metadata hold, and the
+// program's own code and data.
+uint64_t program_bytes(const gguf::File& file) noexcept {
+  uint64_t n_strings = 0, metadata = 0;
+  for (const gguf::Entry& entry : file.metadata()) {
+    n_strings += entry.value.text.size();
+    metadata += entry.value.data.size();
+    for (const std::string_view text : entry.value.text) metadata += text.size();
+  }
+  return (10u << 20) + 2 * metadata + n_strings * 100;
+}
+
+gguf::File open_model_file(const EngineOptions& options) {
+  return options.model_bytes.empty() ? gguf::File::open(options.model_path)
+                                     : gguf::File::from_memory(options.model_path, options.model_bytes);
+}
+
+std::unique_ptr<Model> bind_model(const EngineOptions& options, const gguf::File& file, const HeadVerdict& verdict) {
+  std::unique_ptr<Model> model = bind_model(file, wants_head(options, file, verdict));
+  if (!options.map) model->weights().hold_tables();
+  return model;
+}
+
+int default_threads(int n_threads) {
+  return n_threads > 0 ? n_threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+int backlog_limit(const EngineOptions& options) noexcept {
+  return 2 * (options.max_draft + 1) + 8;
+}
+
+int64_t step_rows(const EngineOptions& options) noexcept {
+  return std::max(options.row_limit, backlog_limit(options));
+}
+
+StateShape state_shape(const EngineOptions& options, const Model& model) {
+  StateShape shape = model.state_shape();
+  shape.n_ctx = options.n_ctx;
+  shape.max_draft = options.max_draft;
+  shape.k_type = options.k_type;
+  shape.v_type = options.v_type;
+  return shape;
+}
+
+MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& model,
+                     const AvailableMemory& available) {
+  MemoryPlan plan;
+  EngineOptions options = asked;
+  const bool given = asked.n_ctx > 0;
+  const int64_t wanted = given ? asked.n_ctx : std::min<int64_t>(kDefaultContext, model.info().n_ctx_train);
+  options.n_ctx = wanted;
+  plan.budget = available.bytes - available.bytes / 10;
+  plan.limited_by = available.limited_by;
+  if (asked.memory_limit > 0 && asked.memory_limit < plan.budget) {
+    plan.budget = asked.memory_limit;
+    plan.limited_by = "--memory-limit";
+  }
+
+  const auto weights = [&] { return sum(weight_parts(model)); };
+  uint64_t for_others = plan.budget - std::min(plan.budget, weights());
+  if (largest_context(options, file, model, std::min(wanted, kLeastContext), for_others) == 0 && asked.map) {
+    // Not even the least context fits beside all weights. What is left in the file makes room for a context, but not for
+    // more of it than memory is good for.
+    if (!given) options.n_ctx = largest_context(options, file, model, wanted, plan.budget / 4);
+    model.weights().leave_in_file(0);
+    const uint64_t least = weights(), others = other_bytes(options, options.n_ctx, file, model);
+    for_others = plan.budget - std::min(plan.budget, least);
+    model.weights().leave_in_file(plan.budget - std::min(plan.budget, others));
+    plan.in_place = true;
+  } else if (!given) {
+    options.n_ctx = largest_context(options, file, model, wanted, for_others);
+  }
+  if (options.n_ctx == 0) options.n_ctx = std::min(wanted, kLeastContext);  // which does not fit either
+
+  plan.n_ctx = options.n_ctx;
+  plan.parts = weight_parts(model);
+  for (MemoryPart& part : other_parts(options, file, model)) plan.parts.push_back(std::move(part));
+  plan.total = sum(plan.parts);
+  for (const uint64_t bytes : model.weights().file_bytes()) plan.in_file += bytes;
+
+  const std::string figures = fmt::format("{:.0f} MiB available ({}{})", mib(plan.budget), plan.limited_by,
+                                          plan.limited_by == "--memory-limit" ? "" : ", 10 % stays free");
+  if (plan.total > plan.budget) {
+    plan.problem = fmt::format("memory: expected {:.0f} MiB for a context of {}, found {}; {}", mib(plan.total), plan.n_ctx,
+                               figures, help(options, file, model, for_others));
+  } else if (plan.in_place) {
+    plan.note = fmt::format("{:.0f} MiB of weights stay in the file and are packed at every use, which is slow: {}",
+                            mib(plan.in_file), figures);
+  }
+  if (plan.n_ctx < wanted && plan.problem.empty()) {
+    plan.note = fmt::format("context {} instead of {}: {}{}{}", plan.n_ctx, wanted, figures,
+                            plan.note.empty() ? "" : "; ", plan.note);
+  }
+  return plan;
+}
+
+}  // namespace nextn
