@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 NEXTN = os.environ.get("NEXTN", "nextn")
@@ -141,7 +142,7 @@ class Usage(Case):
         self.refused("wa\x1b[2J\nlk", mentions=[r"wa\x1b[2J\x0alk"])
 
     def test_help_and_version(self):
-        for args in (["--help"], ["-h"], ["run", "--help"], ["inspect", "-h"], ["selftest", "--help"], ["--version"]):
+        for args in (["--help"], ["-h"], ["run", "--help"], ["inspect", "-h"], ["selftest", "--help"], ["bench", "--help"], ["--version"]):
             with self.subTest(args=args):
                 result = nextn(*args)
                 self.assertEqual((result.rc, result.err), (0, ""))
@@ -149,7 +150,7 @@ class Usage(Case):
         self.assertRegex(nextn("--version").out, r"^nextn \d+\.\d+\.\d+ \((scalar|avx2|avx512)\)\n$")
 
     def test_unknown_flags_and_arguments(self):
-        for command in ("run", "inspect", "selftest"):
+        for command in ("run", "bench", "inspect", "selftest"):
             self.refused(command, "--walk")
             self.refused(command, "-Z")
             self.refused(command, "--walk\nfast")
@@ -720,6 +721,148 @@ class Inspect(Case):
     def test_no_file(self):
         self.assertEqual(self.inspect()["file"]["path"], "demo model")
         self.assertEqual(self.inspect("-m", Q4), self.inspect(Q4))
+
+
+class Bench(Case):
+    SHORT = ["-t", 1, "-n", 20, "--prompts", "factual,maths", "-c", 1024]
+    PROMPTS = ["code_python", "code_cpp", "explain", "summary", "factual", "translation", "creative", "maths",
+               "code_review"]
+
+    def bench(self, *args, status=0, model=MIXED):
+        result = nextn("bench", "-m", model, *args)
+        self.assertEqual((result.rc, result.err), (status, ""), result.out)
+        return result.out
+
+    def bench_json(self, *args, **options):
+        out = self.bench("--json", *args, **options)
+        self.assertEqual(out.count("\n"), 1)
+        return json.loads(out)
+
+    def test_json(self):
+        r = self.bench_json(*self.SHORT, "--pairs", 2)
+        self.assertEqual(list(r), ["model", "settings", "machine", "plain_reading", "arms", "texts", "memory",
+                                   "interrupted"])
+        self.assertEqual(r["texts"], {"compared": 8, "different": 0, "first_difference": ""})
+        self.assertEqual(r["model"]["path"], MIXED)
+        self.assertRegex(r["model"]["quantisation"], r"^Q8_0 \d+ %, F32 \d+ %$")
+        self.assertEqual((r["model"]["n_ctx"], r["machine"]["threads"], r["settings"]["n_predict"]), (1024, 1, 20))
+        self.assertRegex(r["machine"]["commit"], r"^([0-9a-f]+(-dirty)?|unknown)$")
+        self.assertEqual([t["name"] for t in r["arms"][0]["prompts"]], ["factual", "maths"])
+        plain, drafts = r["arms"]
+        self.assertEqual((plain["name"], plain["k"], drafts["name"], drafts["k"]), ("plain", 0, "k = 3", 3))
+        self.assertEqual((plain["pairs"], drafts["pairs"]), (8, 8))
+        self.assertEqual(plain["cycles"], 8 * 19)  # the first token belongs to the prompt
+        self.assertNotIn("ratio", plain)
+        low, high = drafts["ratio_95"]
+        self.assertTrue(0 < low <= drafts["ratio"] <= high)
+        drafted, accepted = drafts["drafted_per_position"], drafts["accepted_per_position"]
+        self.assertEqual((drafts["draft_n"], drafts["draft_n_accepted"]), (sum(drafted), sum(accepted)))
+        self.assertAlmostEqual(drafts["acceptance"], sum(accepted) / sum(drafted))
+        self.assertAlmostEqual(drafts["acceptance_length"], 8 * 19 / drafts["cycles"])
+        self.assertAlmostEqual(drafts["conditional_acceptance"][0], accepted[0] / drafted[0])
+        # what is written in a cycle is what was accepted and the token behind it
+        self.assertEqual(drafts["cycles"] + sum(accepted), 8 * 19)
+        histogram = drafts["k_histogram"]
+        self.assertEqual(sum(histogram), drafts["cycles"])
+        self.assertEqual(sum(k * n for k, n in enumerate(histogram)), sum(drafted))
+        for arm in (plain, drafts):
+            self.assertGreater(arm["ms_per_16_tokens"]["p50"], 0)
+            self.assertLessEqual(arm["ms_per_16_tokens"]["p50"], arm["ms_per_16_tokens"]["p95"])
+            cycle = sum(arm[f"{part}_ms_per_cycle"] for part in ("draft", "verify", "other"))
+            self.assertAlmostEqual(cycle * arm["cycles_per_second"], 1000, delta=1)
+            for rows in ("prompts", "temperatures"):
+                self.assertEqual(sum(row["cycles"] for row in arm[rows]), arm["cycles"])
+        self.assertGreater(r["machine"]["read_gb_per_second"], 0.2)
+        self.assertGreater(r["memory"]["peak_resident"], 1 << 20)
+
+    def test_table(self):
+        out = self.bench(*self.SHORT)
+        for text in ("\nfactual ", "\nmaths ", "\ntemp 0.7 ", "\nall ", "95 % bound", "draft head: full vocabulary",
+                     "4 of 4 the same as the plain ones\n"):
+            self.assertIn(text, out)
+
+    def test_nine_prompts(self):
+        r = self.bench_json("-t", 2, "-n", 2, "--temp", 0, "-c", 512)
+        self.assertEqual([t["name"] for t in r["arms"][0]["prompts"]], self.PROMPTS)
+        self.assertEqual(r["arms"][0]["prompts"][8]["prompt_n"], 510)  # cut to the context, and said to be
+        self.assertTrue(any(note.startswith("code_review: the last 510 of its ") for note in r["settings"]["notes"]))
+
+    def test_own_prompt(self):
+        path = self.write("prompt.txt", PROMPT.encode() + b"\n")
+        a = self.bench_json("-t", 1, "-n", 4, "--temp", 0, "-p", PROMPT)["arms"][0]["prompts"]
+        b = self.bench_json("-t", 1, "-n", 4, "--temp", 0, "-f", path)["arms"][0]["prompts"]
+        self.assertEqual([(row["name"], row["prompt_n"]) for row in a + b],
+                         [("prompt", a[0]["prompt_n"]), ("file", a[0]["prompt_n"])])
+
+    def test_a_difference_is_found(self):
+        r = self.bench_json(*self.SHORT, "--temp", 0, "--inject", "replay", status=1)
+        self.assertEqual((r["texts"]["compared"], r["texts"]["different"] > 0), (2, True))
+        self.assertRegex(r["texts"]["first_difference"], r"^factual, temperature 0, k = 3: token \d+: expected ")
+        self.assertIn("DIFFER from the plain ones; first: factual, ",
+                      self.bench(*self.SHORT, "--temp", 0, "--inject", "replay", status=1))
+
+    def test_sweep_and_plot(self):
+        path = self.dir / "sweep.svg"
+        r = self.bench_json(*self.SHORT, "--temp", 0, "--sweep", "--spec-draft-n-max", 4, "--plot", path)
+        self.assertEqual([arm["k"] for arm in r["arms"]], [0, 1, 2, 3, 4])
+        self.assertEqual(r["texts"]["compared"], 8)
+        self.assertEqual([len(arm["k_histogram"]) for arm in r["arms"][1:]], [2, 3, 4, 5])
+        svg = ElementTree.parse(path).getroot()
+        self.assertEqual(svg.tag, "{http://www.w3.org/2000/svg}svg")
+        text = path.read_text()
+        for outside in ("<script", "href", "url(", "@import"):
+            self.assertNotIn(outside, text)
+        dots = [e for e in svg.iter() if e.tag.endswith("circle")]
+        self.assertEqual(len(dots), 5 + 4 + 4)
+        for e in svg.iter():
+            for key in ("x", "y", "x1", "x2", "y1", "y2", "cx", "cy"):
+                if key in e.attrib and not e.attrib[key].endswith("%"):
+                    self.assertTrue(0 <= float(e.attrib[key]) <= 900, e.attrib)
+        self.assertRegex(self.bench(*self.SHORT, "--temp", 0, "--sweep", "--spec-draft-n-max", 1), r"\nk = 1 +\d")
+
+    def test_hostile_name_in_the_plot(self):
+        data = Path(MIXED).read_bytes()
+        name = b"synthetic tiny accept 0.6"
+        self.assertIn(name, data)
+        model = self.write("hostile.gguf", data.replace(name, b'<b>&"\x01\xff\xef\xbf\xbf</b>'.ljust(len(name), b"!")))
+        path = self.dir / "hostile.svg"
+        self.bench(*self.SHORT, "--temp", 0, "--sweep", "--spec-draft-n-max", 1, "--plot", path, model=model)
+        title = ElementTree.parse(path).getroot().find("{http://www.w3.org/2000/svg}title").text
+        self.assertIn('<b>&"\ufffd\ufffd\ufffd</b>!', title)
+
+    def test_without_drafts(self):
+        for args, why in (({"model": NO_HEAD}, "no MTP head"), ({}, "turned off")):
+            flags = [] if args else ["--spec-type", "none"]
+            r = self.bench_json(*self.SHORT, *flags, **args)
+            self.assertEqual([arm["name"] for arm in r["arms"]], ["plain"])
+            self.assertEqual(r["texts"]["compared"], 0)
+            self.assertIn(why, r["settings"]["notes"][0])
+            self.assertIn("nothing to compare", self.bench(*self.SHORT, *flags, **args))
+
+    def test_refused(self):
+        missing = str(self.dir / "none" / "x.svg")
+        self.refused("bench", "-m", "none.gguf", "--sweep", "--plot", missing, status=1,
+                     mentions=[missing, "cannot write"])  # seen before a large file is loaded
+        self.refused("bench", "--plot", self.dir / "x.svg", mentions=["--sweep"])
+        self.refused("bench", "-p", "a", "-f", "-")
+        self.refused("bench", "--prompts", "maths,poems", mentions=["'poems'", "code_python"])
+        for flag, values in {"-n": [1, -1, "x"], "--pairs": [0, -1, "x"], "--temp": ["nan", "x", "0,inf"], "-s": [-1],
+                             "--inject": ["x"]}.items():
+            for v in values:
+                self.refused("bench", flag, v)
+        self.refused("bench", "-m", MIXED, "-c", 64, "-n", 64, mentions=["-c"])
+        self.refused("bench", "-m", MIXED, "-c", 64, "-n", 60, "-p", PROMPT, status=1, mentions=["prompt"])
+
+    def test_interrupt(self):
+        process = subprocess.Popen([NEXTN, "bench", "--json", "-m", MIXED, "-t", "1", "-n", "64", "--pairs", "10000"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, err), (0, b""))
+        r = json.loads(out)
+        self.assertTrue(r["interrupted"])
+        self.assertEqual(r["arms"][0]["pairs"], r["texts"]["compared"])
 
 
 if __name__ == "__main__":
