@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,7 @@ namespace nextn {
 
 // Exit statuses: 0 done, also after Ctrl-C; 1 failed; 2 bad usage.
 int run_main(int argc, char** argv);
+int bench_main(int argc, char** argv);
 int selftest_main(int argc, char** argv);
 int inspect_main(int argc, char** argv);
 int plan_main(int argc, char** argv);
@@ -43,5 +45,14 @@ void set_model(EngineOptions& options, const std::string& path);
 
 // A progress bar on stderr while a large file loads, if stderr is a terminal.
 LoadProgress progress_bar();
+
+// "WHAT 3 of 18" on stderr, overwritten as it counts, if stderr is a terminal.
+std::function<void(int done, int total)> progress_counter(const char* what);
+
+// The text of a prompt file (- for stdin), less one newline at its end. Throws Error{kSystem}.
+std::string read_prompt_file(const std::string& path);
+
+// What --inject names: replay, kv or order; nothing for "". Throws Error{kUsage}.
+Fault parse_fault(const std::string& name);
 
 }  // namespace nextn

@@ -1,7 +1,10 @@
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "app/command.h"
 #include "app/demo_model.h"
@@ -201,6 +204,37 @@ LoadProgress progress_bar() {
     if (done == total) print_stderr("\r\033[K");
     std::fflush(stderr);
   };
+}
+
+std::function<void(int, int)> progress_counter(const char* what) {
+  if (isatty(STDERR_FILENO) == 0) return {};
+  return [what](int done, int total) {
+    print_stderr("\r{} {} of {}", what, done, total);
+    if (done == total) print_stderr("\r\033[K");
+    std::fflush(stderr);
+  };
+}
+
+std::string read_prompt_file(const std::string& path) {
+  std::FILE* const file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
+  if (file == nullptr) fail(ErrorCode::kSystem, "{}: cannot open: {}", path, std::strerror(errno));
+  std::string text;
+  char buffer[1 << 16];
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, file)) text.append(buffer, n);
+  const bool failed = std::ferror(file) != 0;
+  const int error = errno;
+  if (file != stdin) std::fclose(file);
+  if (failed) fail(ErrorCode::kSystem, "{}: cannot read: {}", path, std::strerror(error));
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+Fault parse_fault(const std::string& name) {
+  if (name.empty()) return Fault::kNone;
+  if (name == "replay") return Fault::kReplay;
+  if (name == "kv") return Fault::kKv;
+  if (name == "order") return Fault::kOrder;
+  fail(ErrorCode::kUsage, "--inject: expected replay, kv or order, found '{}'", name);
 }
 
 }  // namespace nextn

@@ -18,6 +18,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"run", nextn::run_main, "text to stdout, statistics to stderr"},
+    {"bench", nextn::bench_main, "speed with drafts against plain decoding, in pairs"},
     {"inspect", nextn::inspect_main, "what is in a GGUF file, and whether its MTP head is usable"},
     {"plan", nextn::plan_main, "what a model takes of memory, part by part, before anything is taken"},
     {"selftest", nextn::selftest_main, "check on this machine and model that drafts do not change the text"},
@@ -48,7 +49,8 @@ int dispatch(int argc, char** argv) {
     nextn::write_stdout("");  // a command that printed and did not look whether it could
     return status;
   }
-  nextn::fail(nextn::ErrorCode::kUsage, "expected a command (run, inspect, plan, selftest; --help says more), found {}",
+  nextn::fail(nextn::ErrorCode::kUsage,
+              "expected a command (run, bench, inspect, plan, selftest; --help says more), found {}",
               argc < 2 ? "none" : fmt::format("'{}'", name));
 }
 

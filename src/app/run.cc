@@ -1,13 +1,9 @@
 // nextn run: a prompt in, its continuation on stdout as it is written, statistics on stderr; or, with --json, one
 // object.
-#include <sys/resource.h>
-
 #include <atomic>
-#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -16,6 +12,7 @@
 #include "app/command.h"
 #include "app/output.h"
 #include "base/error.h"
+#include "base/machine.h"
 #include "engine/calibration.h"
 #include "engine/logits_dump.h"
 #include "engine/session.h"
@@ -41,19 +38,6 @@ struct RunFlags {
   bool json = false, ignore_eos = false;
   SamplerParams sampling;
 };
-
-std::string read_file(const std::string& path) {
-  std::FILE* const file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
-  if (file == nullptr) fail(ErrorCode::kSystem, "{}: cannot open: {}", path, std::strerror(errno));
-  std::string text;
-  char buffer[1 << 16];
-  while (const size_t n = std::fread(buffer, 1, sizeof buffer, file)) text.append(buffer, n);
-  const bool failed = std::ferror(file) != 0;
-  const int error = errno;
-  if (file != stdin) std::fclose(file);
-  if (failed) fail(ErrorCode::kSystem, "{}: cannot read: {}", path, std::strerror(error));
-  return text;
-}
 
 template <class T>
 T parse_number(const char* flag, std::string_view text) {
@@ -91,18 +75,8 @@ std::pair<int32_t, float> parse_bias(const std::string& text) {
 
 std::vector<int32_t> prompt_tokens(const RunFlags& flags, const CLI::App& app, const Engine& engine) {
   if (app.count("--tokens") > 0) return parse_tokens(flags.tokens);
-  std::string text = flags.prompt;
-  if (app.count("--file") > 0) {
-    text = read_file(flags.prompt_file);
-    if (text.ends_with('\n')) text.pop_back();
-  }
-  return engine.tokenizer().encode(text, true, true);
-}
-
-uint64_t peak_resident_bytes() {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  return engine.tokenizer().encode(app.count("--file") > 0 ? read_prompt_file(flags.prompt_file) : flags.prompt, true,
+                                   true);
 }
 
 std::vector<MemoryPart> memory_parts(const Engine& engine, const Session& session) {

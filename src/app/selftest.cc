@@ -7,18 +7,6 @@
 
 namespace nextn {
 
-namespace {
-
-Fault parse_fault(const std::string& name) {
-  if (name.empty()) return Fault::kNone;
-  if (name == "replay") return Fault::kReplay;
-  if (name == "kv") return Fault::kKv;
-  if (name == "order") return Fault::kOrder;
-  fail(ErrorCode::kUsage, "--inject: expected replay, kv or order, found '{}'", name);
-}
-
-}  // namespace
-
 int selftest_main(int argc, char** argv) {
   CLI::App app("Compares texts, logits and states with and without drafts, on this machine and model.",
                "nextn selftest");

@@ -36,9 +36,9 @@ const char* end_reason_name(EndReason reason) noexcept {
   return kNames[static_cast<int>(reason)];
 }
 
-Session::Session(Engine& engine) : engine_(engine), state_(engine.state_shape()) {
+Session::Session(Engine& engine, bool with_head) : engine_(engine), state_(engine.state_shape()) {
   tokens_.reserve(static_cast<size_t>(engine.options().n_ctx) + 1);
-  if (engine.model().info().has_head) {
+  if (with_head && engine.model().info().has_head) {
     head_.emplace(engine.state_shape(), engine.options().head_k_type, engine.options().head_v_type,
                   engine.backlog_limit());
   }

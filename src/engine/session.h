@@ -61,8 +61,9 @@ struct Snapshot {
 
 class Session {
  public:
-  // Takes the memory of one sequence. The engine outlives it. Throws Error{kSystem}.
-  explicit Session(Engine& engine);
+  // Takes the memory of one sequence. The engine outlives it. A session without the head costs what one of an engine
+  // without a head costs: it never drafts and has nothing to keep up. Throws Error{kSystem}.
+  explicit Session(Engine& engine, bool with_head = true);
 
   // Runs `prompt` and generates what follows. Where the sequence already stands for the beginning of the prompt (after
   // restore(), or when the prompt continues the text) only the rest is run; else it starts afresh. The result is the
