@@ -32,8 +32,8 @@ struct Shape {
 };
 
 struct Options {
-  std::vector<PackFormat> formats = {PackFormat::kQ4_K, PackFormat::kQ5_K, PackFormat::kQ6_K,
-                                     PackFormat::kQ8_0, PackFormat::kQ4_0, PackFormat::kF16};
+  std::vector<PackFormat> formats = {PackFormat::kQ4_K, PackFormat::kQ5_K,   PackFormat::kQ6_K, PackFormat::kQ8_0,
+                                     PackFormat::kQ4_0, PackFormat::kIQ4_XS, PackFormat::kF16};
   std::vector<Shape> shapes = {{2560, 9216}, {9216, 2560}, {1024, 3584}, {2560, 65536}};
   std::vector<int> threads = {1, 2};
   std::vector<int> rows = {1, 2, 3, 4, 5, 6, 7, 8, 12, 16};

@@ -18,8 +18,9 @@
 namespace nextn {
 namespace {
 
-const PackFormat kFormats[] = {PackFormat::kF32,  PackFormat::kF16,  PackFormat::kBF16, PackFormat::kQ8_0,
-                               PackFormat::kQ4_0, PackFormat::kQ4_K, PackFormat::kQ5_K, PackFormat::kQ6_K};
+const PackFormat kFormats[] = {PackFormat::kF32,  PackFormat::kF16,  PackFormat::kBF16,
+                               PackFormat::kQ8_0, PackFormat::kQ4_0, PackFormat::kQ4_K,
+                               PackFormat::kQ5_K, PackFormat::kQ6_K, PackFormat::kIQ4_XS};
 
 std::string name_of(PackFormat format) {
   return std::string(dtype_info(dtype_of(format)).name);
@@ -308,7 +309,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, Matmul, ::testing::ValuesIn(kFormats),
 
 INSTANTIATE_TEST_SUITE_P(Formats, IntegerMatmul,
                          ::testing::Values(PackFormat::kQ8_0, PackFormat::kQ4_0, PackFormat::kQ4_K, PackFormat::kQ5_K,
-                                           PackFormat::kQ6_K),
+                                           PackFormat::kQ6_K, PackFormat::kIQ4_XS),
                          [](const auto& info) { return name_of(info.param); });
 
 struct Quantized {

@@ -2,11 +2,12 @@
 // and how one row gets out again. Plain byte moves in baseline code, the same for every instruction set.
 //
 // A tile is 16 output rows by all K inputs. Along K it is cut into blocks (32 inputs for Q8_0 and Q4_0, 256 for the
-// K-quants, 1 for the float types), and within a block whatever 16 rows have in common stands side by side, lane = row:
+// K-quants and IQ4_XS, 1 for the float types), and within a block whatever 16 rows have in common stands side by side,
+// lane = row:
 //
 //   4-byte groups of quants   64-byte words, byte 4r + j = byte j of row r's group
 //   single bytes (scales)     16-byte words, byte r = row r's byte
-//   halves (d, dmin)          32-byte words, half r = row r's
+//   16-bit units (d, dmin)     32-byte words, unit r = row r's
 //
 // A tile has exactly the bytes of its 16 rows in the file; a last tile of fewer rows is filled up with zero bytes.
 // Q8_0's quants are stored with the sign bit flipped (value + 128), because VPDPBUSD wants its first operand unsigned.
@@ -18,6 +19,7 @@
 //   Q4_K             d, dmin (32 bytes each), 12 scale bytes (16 bytes each), 32 words of qs in file order
 //   Q5_K             d, dmin, 12 scale bytes, 8 words of qh, 32 words of qs
 //   Q6_K             d, 16 scale bytes (int8), 16 words of qh, 32 words of ql
+//   IQ4_XS           d, scales_h (32 bytes each), 4 bytes of scales_l (16 bytes each), 32 words of qs
 #pragma once
 
 #include <cstddef>
@@ -30,8 +32,8 @@ namespace nextn {
 constexpr int kTileRows = 16;
 
 // The formats that matmul kernels read. Other types of a file are widened to one of these when they are loaded.
-enum class PackFormat : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_K, kQ5_K, kQ6_K };
-constexpr int kNumPackFormats = 8;
+enum class PackFormat : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_K, kQ5_K, kQ6_K, kIQ4_XS };
+constexpr int kNumPackFormats = 9;
 
 DType dtype_of(PackFormat format) noexcept;
 

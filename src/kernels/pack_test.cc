@@ -9,8 +9,9 @@
 namespace nextn {
 namespace {
 
-const PackFormat kFormats[] = {PackFormat::kF32,  PackFormat::kF16,  PackFormat::kBF16, PackFormat::kQ8_0,
-                               PackFormat::kQ4_0, PackFormat::kQ4_K, PackFormat::kQ5_K, PackFormat::kQ6_K};
+const PackFormat kFormats[] = {PackFormat::kF32,  PackFormat::kF16,  PackFormat::kBF16,
+                               PackFormat::kQ8_0, PackFormat::kQ4_0, PackFormat::kQ4_K,
+                               PackFormat::kQ5_K, PackFormat::kQ6_K, PackFormat::kIQ4_XS};
 
 std::vector<uint8_t> random_bytes(size_t n, uint32_t seed) {
   std::mt19937 random(seed);
@@ -37,6 +38,7 @@ TEST(Pack, FormatsAreTheTypesOfTheirNames) {
   EXPECT_EQ(dtype_of(PackFormat::kQ4_K), DType::kQ4_K);
   EXPECT_EQ(dtype_of(PackFormat::kQ5_K), DType::kQ5_K);
   EXPECT_EQ(dtype_of(PackFormat::kQ6_K), DType::kQ6_K);
+  EXPECT_EQ(dtype_of(PackFormat::kIQ4_XS), DType::kIQ4_XS);
 }
 
 TEST(Pack, UnpackGivesTheBytesBack) {
@@ -95,18 +97,21 @@ TEST(Pack, BytesStandWhereTheHeaderSays) {
   };
   EXPECT_EQ(place(PackFormat::kF32, 70, 3, 65 * 4 + 1), 65 * 64 + 3 * 4 + 1);
   EXPECT_EQ(place(PackFormat::kBF16, 70, 3, 65 * 2 + 1), 65 * 32 + 3 * 2 + 1);
-  EXPECT_EQ(place(PackFormat::kQ8_0, 64, 5, 34 + 1), 544 + 5 * 2 + 1);                       // d of block 1
-  EXPECT_EQ(place(PackFormat::kQ8_0, 64, 5, 34 + 2 + 9), 544 + 32 + 2 * 64 + 5 * 4 + 1);     // input 9
-  EXPECT_EQ(place(PackFormat::kQ4_0, 64, 15, 18 + 2 + 15), 288 + 32 + 3 * 64 + 15 * 4 + 3);  // inputs 15 and 31
-  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 2), 2304 + 32 + 4);                       // dmin
-  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 4 + 11), 2304 + 64 + 11 * 16 + 2);        // scale byte 11
-  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 16 + 70), 2304 + 256 + 17 * 64 + 8 + 2);  // qs[70]
-  EXPECT_EQ(place(PackFormat::kQ5_K, 256, 1, 16 + 31), 256 + 7 * 64 + 4 + 3);                // qh[31]
-  EXPECT_EQ(place(PackFormat::kQ5_K, 256, 1, 48 + 4), 256 + 512 + 64 + 4);                   // qs[4]
-  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 209), 6 * 2 + 1);                               // d
-  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 192 + 9), 32 + 9 * 16 + 6);                     // scale 9
-  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 128 + 6), 32 + 256 + 64 + 6 * 4 + 2);           // qh[6]
-  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 127), 32 + 256 + 1024 + 31 * 64 + 6 * 4 + 3);   // ql[127]
+  EXPECT_EQ(place(PackFormat::kQ8_0, 64, 5, 34 + 1), 544 + 5 * 2 + 1);                         // d of block 1
+  EXPECT_EQ(place(PackFormat::kQ8_0, 64, 5, 34 + 2 + 9), 544 + 32 + 2 * 64 + 5 * 4 + 1);       // input 9
+  EXPECT_EQ(place(PackFormat::kQ4_0, 64, 15, 18 + 2 + 15), 288 + 32 + 3 * 64 + 15 * 4 + 3);    // inputs 15 and 31
+  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 2), 2304 + 32 + 4);                         // dmin
+  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 4 + 11), 2304 + 64 + 11 * 16 + 2);          // scale byte 11
+  EXPECT_EQ(place(PackFormat::kQ4_K, 512, 2, 144 + 16 + 70), 2304 + 256 + 17 * 64 + 8 + 2);    // qs[70]
+  EXPECT_EQ(place(PackFormat::kQ5_K, 256, 1, 16 + 31), 256 + 7 * 64 + 4 + 3);                  // qh[31]
+  EXPECT_EQ(place(PackFormat::kQ5_K, 256, 1, 48 + 4), 256 + 512 + 64 + 4);                     // qs[4]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 209), 6 * 2 + 1);                                 // d
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 192 + 9), 32 + 9 * 16 + 6);                       // scale 9
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 128 + 6), 32 + 256 + 64 + 6 * 4 + 2);             // qh[6]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 127), 32 + 256 + 1024 + 31 * 64 + 6 * 4 + 3);     // ql[127]
+  EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 3), 2176 + 32 + 4 * 2 + 1);               // scales_h
+  EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 4 + 3), 2176 + 64 + 3 * 16 + 4);          // scales_l[3]
+  EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 8 + 70), 2176 + 128 + 17 * 64 + 16 + 2);  // qs[70]
   std::vector<uint8_t> zero_row(34), tile(544);
   pack_tile(PackFormat::kQ8_0, zero_row.data(), 34, 1, 32, tile.data());
   EXPECT_EQ(tile[32], 0x80);  // the quant 0 with its sign bit flipped

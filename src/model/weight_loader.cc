@@ -31,6 +31,8 @@ PackFormat pack_format(DType type) {
       return PackFormat::kQ5_K;
     case DType::kQ6_K:
       return PackFormat::kQ6_K;
+    case DType::kIQ4_XS:
+      return PackFormat::kIQ4_XS;
     default:
       NEXTN_CHECK(!"a type without a kernel");
   }

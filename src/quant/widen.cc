@@ -91,11 +91,11 @@ DType runtime_type(DType type) {
     case DType::kQ4_K:
     case DType::kQ5_K:
     case DType::kQ6_K:
+    case DType::kIQ4_XS:
       return type;
     case DType::kQ4_1:
     case DType::kQ5_1:
     case DType::kQ2_K:
-    case DType::kIQ4_XS:
       return DType::kF16;
     default:
       fail(ErrorCode::kUnsupported, "expected a type that nextn computes in, found {}", dtype_info(type).name);

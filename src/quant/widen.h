@@ -1,11 +1,11 @@
 // From the type a tensor has in a file to the type it is computed in. Types without a kernel of their own are repacked
 // to a wider block format of the same values where one exists (exact), else decoded and rounded to half.
 //
-//   file type                                          computed in
-//   F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K       itself
-//   Q5_0, IQ4_NL                                       Q8_0, exact: same d, q - 16 or the table's value
-//   Q3_K                                               Q6_K, exact: same d, scale - 32, q - 4 + 32
-//   Q4_1, Q5_1, Q2_K, IQ4_XS                           F16, rounded to nearest even
+//   file type                                              computed in
+//   F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, IQ4_XS   itself
+//   Q5_0, IQ4_NL                                           Q8_0, exact: same d, q - 16 or the table's value
+//   Q3_K                                                   Q6_K, exact: same d, scale - 32, q - 4 + 32
+//   Q4_1, Q5_1, Q2_K                                       F16, rounded to nearest even
 #pragma once
 
 #include <cstdint>

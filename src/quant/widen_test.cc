@@ -66,13 +66,13 @@ TEST(Widen, OnlyTheseHaveAnExactWiderType) {
 }
 
 TEST(RuntimeType, OfEveryFileType) {
-  for (const DType type :
-       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K,
+                           DType::kQ5_K, DType::kQ6_K, DType::kIQ4_XS}) {
     EXPECT_EQ(runtime_type(type), type);
   }
   for (const DType type : {DType::kQ5_0, DType::kIQ4_NL}) EXPECT_EQ(runtime_type(type), DType::kQ8_0);
   EXPECT_EQ(runtime_type(DType::kQ3_K), DType::kQ6_K);
-  for (const DType type : {DType::kQ4_1, DType::kQ5_1, DType::kQ2_K, DType::kIQ4_XS}) {
+  for (const DType type : {DType::kQ4_1, DType::kQ5_1, DType::kQ2_K}) {
     EXPECT_EQ(runtime_type(type), DType::kF16);
   }
 }

@@ -24,7 +24,6 @@ constexpr Widened kWidened[] = {
     {DType::kQ4_1, offsetof(BlockQ4_1, d), offsetof(BlockQ4_1, m), -8},
     {DType::kQ5_1, offsetof(BlockQ5_1, d), offsetof(BlockQ5_1, m), -16},
     {DType::kQ2_K, offsetof(BlockQ2_K, d), offsetof(BlockQ2_K, dmin), 1},
-    {DType::kIQ4_XS, offsetof(BlockIQ4_XS, d), 0, 0},
 };
 
 void put_half(Bytes& bytes, size_t at, float v) {

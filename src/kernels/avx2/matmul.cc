@@ -2,8 +2,9 @@
 //
 // One 32-bit lane is one output row, a tile is two halves of 8 rows. Four bytes of an activation row are broadcast to
 // all lanes and VPMADDUBSW multiplies them with the unsigned weights into pairs of 16-bit sums; these never saturate,
-// because only as many words are added before VPMADDWD widens them as the weights' range allows. There are too few
-// registers for M = 8: the sums of the rows live in a small array on the stack.
+// because only as many words are added before VPMADDWD widens them as the weights' range allows. The sums of
+// four rows and both halves fit the registers, so five rows and more are two groups on each block; a block's scales
+// multiply as integers in VPMADDWD, at no cost.
 #include "kernels/avx2/functions.h"
 
 #include <immintrin.h>
@@ -11,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+
+#include "quant/blocks.h"
 
 #define NEXTN_INLINE [[gnu::always_inline]] static inline
 #define NEXTN_UNROLL _Pragma("GCC unroll 16")
@@ -77,11 +80,6 @@ NEXTN_INLINE __m256i spread(const uint8_t* bytes, __m256i how) {
 NEXTN_INLINE __m256i twice_at(const uint8_t* bytes) {
   return spread(bytes, _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1, 4, -1, 5, -1, 5,
                                         -1, 6, -1, 6, -1, 7, -1, 7, -1));
-}
-NEXTN_INLINE __m256i signed_twice_at(const uint8_t* bytes) {
-  const __m256i high = spread(bytes, _mm256_setr_epi8(-1, 0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1,
-                                                      4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7));
-  return _mm256_srai_epi16(high, 8);
 }
 NEXTN_INLINE __m256 floats_at(const uint8_t* bytes) {
   return _mm256_cvtepi32_ps(
@@ -256,7 +254,7 @@ NEXTN_INLINE void unpack_scales(const uint8_t* scales, const ActRows& act, int64
   }
 }
 
-// Adds sub-block b, or the halves from `half` on, to the sums of a superblock.
+// Adds sub-block b to the sums of a superblock.
 template <int M, int together, class Weights>
 NEXTN_INLINE void add_sub_block(const Weights& weights, int b, const ScaleMin<M>& s, const ActRows& act, int64_t k,
                                 int64_t at, Floats<M>& block) {
@@ -381,51 +379,133 @@ struct Q5_K {
   }
 };
 
+// Adds a superblock's sum to the tile's.
+template <int M>
+NEXTN_INLINE void add_scaled_block(const uint8_t* super, const Floats<M>& block, Sums<M>& acc) {
+  NEXTN_UNROLL
+  for (int h = 0; h < 2; h++) {
+    const __m256 d = halves_at(super + h * 16);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) fma_to(acc.v[m] + h * 8, d, block[m][h]);
+  }
+}
+
 struct Q6_K {
   static constexpr int kInputs = 256, kBytes = 210 * kTileRows;
 
-  // Part P of a half superblock n: the 32 inputs that take bits 2P and 2P + 1 of qh.
+  // Part P of a half superblock n: the 32 inputs that take bits 2P and 2P + 1 of qh. The weights are 0 .. 63 here;
+  // `bias` is -16 times the sums of each 16 activations.
   template <int M, int P>
-  NEXTN_INLINE void sub_block(const uint8_t* super, int n, const ActRows& act, int64_t k, int64_t at,
-                              Floats<M>& block) {
+  NEXTN_INLINE void sub_block(const uint8_t* super, int n, const int16_t (&bias)[M][16], const ActRows& act, int64_t k,
+                              int64_t at, Floats<M>& block) {
     const int b = 4 * n + P;
     const uint8_t* qh = super + 18 * kTileRows + n * kGroups * kWord;
     const uint8_t* ql = super + 82 * kTileRows + (2 * n + P % 2) * kGroups * kWord;
     const uint8_t* scales = super + 2 * kTileRows + 2 * b * kTileRows;
     prefetch<kBytes, 8>(super, b);
     auto weights = [&](int g, int h) {
-      const __m256i w =
-          join(shift<P / 2 * -4>(load(ql + g * kWord + h * 32)), shift<4 - 2 * P>(load(qh + g * kWord + h * 32)), 0x30);
-      return _mm256_sub_epi8(w, _mm256_set1_epi8(32));
+      return join(shift<P / 2 * -4>(load(ql + g * kWord + h * 32)), shift<4 - 2 * P>(load(qh + g * kWord + h * 32)),
+                  0x30);
     };
-    __m256i scale[2];
+    __m256i both[2];  // the scales of the first and the second 16 inputs side by side
     Ints<M> pairs, dots;
     NEXTN_UNROLL
-    for (int i = 0; i < 2; i++) {
-      sum_signed_pairs<M>(weights, act.q + at + b * 32, k, 4 * i, 4 * i + 4, pairs);
+    for (int h = 0; h < 2; h++) {
+      const __m128i* s = reinterpret_cast<const __m128i*>(scales + h * 8);
+      both[h] = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(_mm_loadl_epi64(s), _mm_loadl_epi64(s + 1)));
       NEXTN_UNROLL
-      for (int h = 0; h < 2; h++) scale[h] = signed_twice_at(scales + i * kTileRows + h * 8);
-      widen<M>(pairs, scale, i > 0, dots);
+      for (int m = 0; m < M; m++) {
+        int32_t sums;
+        std::memcpy(&sums, bias[m] + 2 * b, sizeof sums);
+        dots[m][h] = _mm256_madd_epi16(_mm256_add_epi16(both[h], both[h]), _mm256_set1_epi32(sums));
+      }
+    }
+    NEXTN_UNROLL
+    for (int i = 0; i < 2; i++) {
+      const __m256i which = _mm256_set1_epi64x(i == 0 ? 0x0504050401000100 : 0x0706070603020302);
+      const __m256i lanes = _mm256_or_si256(which, _mm256_setr_epi64x(0, 0x0808080808080808, 0, 0x0808080808080808));
+      const __m256i scale[2] = {_mm256_shuffle_epi8(both[0], lanes), _mm256_shuffle_epi8(both[1], lanes)};
+      NEXTN_UNROLL
+      for (int g = 4 * i; g < 4 * i + 4; g += 2) {
+        sum_pairs<M>(weights, act.q + at + b * 32, k, g, g + 2, pairs);
+        widen<M>(pairs, scale, true, dots);
+      }
     }
     add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);
   }
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
+    int16_t bias[M][16];
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      NEXTN_UNROLL
+      for (int i = 0; i < 2; i++) {
+        const __m128i* sum = reinterpret_cast<const __m128i*>(act.sum + (m * k + at) / 16) + 2 * i;
+        const __m128i eight = _mm_packs_epi32(_mm_loadu_si128(sum), _mm_loadu_si128(sum + 1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(bias[m]) + i, _mm_mullo_epi16(eight, _mm_set1_epi16(-16)));
+      }
+    }
     Floats<M> block;
     clear<M>(block);
     for (int n = 0; n < 2; n++) {
-      sub_block<M, 0>(super, n, act, k, at, block);
-      sub_block<M, 1>(super, n, act, k, at, block);
-      sub_block<M, 2>(super, n, act, k, at, block);
-      sub_block<M, 3>(super, n, act, k, at, block);
+      sub_block<M, 0>(super, n, bias, act, k, at, block);
+      sub_block<M, 1>(super, n, bias, act, k, at, block);
+      sub_block<M, 2>(super, n, bias, act, k, at, block);
+      sub_block<M, 3>(super, n, bias, act, k, at, block);
     }
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) {
-      const __m256 d = halves_at(super + h * 16);
+    add_scaled_block<M>(super, block, acc);
+  }
+};
+
+struct IQ4_XS {
+  static constexpr int kInputs = 256, kBytes = 136 * kTileRows;
+
+  // scale[b]: the scales of sub-block b, still with the offset of 32.
+  NEXTN_INLINE void unpack_scales(const uint8_t* super, uint8_t (&scale)[8][kTileRows]) {
+    const __m256i high = load(super + 2 * kTileRows);
+    // Sub-blocks 0 .. 3 have their bits in the lower 16 bytes, 4 .. 7 in the upper ones.
+    const __m256i bits = _mm256_permute4x64_epi64(
+        _mm256_packus_epi16(_mm256_and_si256(high, _mm256_set1_epi16(255)), _mm256_srli_epi16(high, 8)), 0xd8);
+    const __m128i* low = reinterpret_cast<const __m128i*>(super + 4 * kTileRows);
+    auto store = [&](int b, __m256i scales) {
+      _mm_store_si128(reinterpret_cast<__m128i*>(scale[b]), _mm256_castsi256_si128(scales));
+      _mm_store_si128(reinterpret_cast<__m128i*>(scale[b + 4]), _mm256_extracti128_si256(scales, 1));
+    };
+    const __m256i even = _mm256_loadu2_m128i(low + 2, low), odd = _mm256_loadu2_m128i(low + 3, low + 1);
+    store(0, join(even, shift<4>(bits), 0x30));
+    store(1, join(shift<-4>(even), shift<2>(bits), 0x30));
+    store(2, join(odd, bits, 0x30));
+    store(3, join(shift<-4>(odd), shift<-2>(bits), 0x30));
+  }
+
+  template <int M>
+  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
+    alignas(32) uint8_t scales[8][kTileRows];
+    unpack_scales(super, scales);
+    const __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values)));
+    Floats<M> block;
+    clear<M>(block);
+    for (int b = 0; b < 8; b++) {
+      const uint8_t* qs = super + 8 * kTileRows + b * 4 * kWord;
+      prefetch<kBytes, 8>(super, b);
+      auto weights = [&](int g, int h) {
+        const __m256i both = load(qs + g % 4 * kWord + h * 32);
+        const __m256i nibbles = _mm256_and_si256(g < 4 ? both : _mm256_srli_epi16(both, 4), _mm256_set1_epi8(15));
+        return _mm256_shuffle_epi8(values, nibbles);
+      };
+      const __m256i offset = _mm256_set1_epi16(32);
+      const __m256i scale[2] = {_mm256_sub_epi16(twice_at(scales[b]), offset),
+                                _mm256_sub_epi16(twice_at(scales[b] + 8), offset)};
+      Ints<M> pairs, dots;
       NEXTN_UNROLL
-      for (int m = 0; m < M; m++) fma_to(acc.v[m] + h * 8, d, block[m][h]);
+      for (int g = 0; g < kGroups; g++) {
+        sum_signed_pairs<M>(weights, act.q + at + b * 32, k, g, g + 1, pairs);
+        widen<M>(pairs, scale, g > 0, dots);
+      }
+      add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);
     }
+    add_scaled_block<M>(super, block, acc);
   }
 };
 
@@ -594,6 +674,10 @@ void matmul_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) 
 }
 void matmul_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   block_tiles<Q6_K>(args, tile_first, tile_last);
+}
+
+void matmul_iq4_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  block_tiles<IQ4_XS>(args, tile_first, tile_last);
 }
 
 }  // namespace nextn::avx2

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "quant/blocks.h"
+
 #define NEXTN_INLINE [[gnu::always_inline]] static inline
 #define NEXTN_UNROLL _Pragma("GCC unroll 16")
 
@@ -284,6 +286,49 @@ struct Q6_K {
   }
 };
 
+struct IQ4_XS {
+  static constexpr int kInputs = 256, kBytes = 136 * kTileRows;
+
+  template <int M>
+  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+    const __m512i low = _mm512_set1_epi8(15);
+    // The table's values + 128, for VPDPBUSD wants unsigned ones.
+    const __m512i values = _mm512_xor_si512(
+        _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values))), _mm512_set1_epi8(-128));
+    const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(super + 32)));
+    __m512 block[M] = {};
+    for (int b = 0; b < 8; b++) {
+      const uint8_t* qs = super + 8 * kTileRows + b * 4 * kWord;
+      Words w;
+      NEXTN_UNROLL
+      for (int g = 0; g < 4; g++) {
+        const __m512i both = word_at(qs + g * kWord);
+        w.v[g] = _mm512_shuffle_epi8(values, _mm512_and_si512(both, low));
+        w.v[g + 4] = _mm512_shuffle_epi8(values, _mm512_and_si512(_mm512_srli_epi16(both, 4), low));
+      }
+      prefetch<kBytes, 8>(super, b);
+      const __m128i* nibbles = reinterpret_cast<const __m128i*>(super + 4 * kTileRows) + b / 2;
+      const __m512i four = _mm512_and_si512(
+          _mm512_srl_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128(nibbles)), _mm_cvtsi32_si128(b % 2 * 4)),
+          _mm512_set1_epi32(15));
+      const __m512i two = _mm512_and_si512(_mm512_srl_epi32(high, _mm_cvtsi32_si128(2 * b)), _mm512_set1_epi32(3));
+      const __m512 scale =
+          _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_or_si512(four, _mm512_slli_epi32(two, 4)), _mm512_set1_epi32(32)));
+      NEXTN_UNROLL
+      for (int m = 0; m < M; m++) {
+        const int64_t i = m * k + at + b * 32;
+        const int32_t* sum = act.sum + i / 16;
+        const __m512i s = dot(_mm512_set1_epi32(-128 * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
+        block[m] =
+            _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s), scale), _mm512_set1_ps(act.scale[i / 32]), block[m]);
+      }
+    }
+    const __m512 d = halves_at(super);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) acc[m] = _mm512_fmadd_ps(d, block[m], acc[m]);
+  }
+};
+
 // Stores the outputs of tile t that the matrix has.
 NEXTN_INLINE void store(const MatmulArgs& args, int64_t t, int m, __m512 acc) {
   const int64_t valid = args.n_out - t * kTileRows;
@@ -440,6 +485,10 @@ void matmul_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) 
 }
 void matmul_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   for_rows<BlockKernel<Q6_K>>(args, tile_first, tile_last);
+}
+
+void matmul_iq4_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<IQ4_XS>>(args, tile_first, tile_last);
 }
 
 }  // namespace nextn::avx512

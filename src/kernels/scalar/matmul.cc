@@ -11,6 +11,8 @@
 //                  acc = fma(d, block, acc), then acc = fma(-dmin, mins, acc)
 //   Q6_K         for each superblock, with i_b = sc_2b sum_first_16 w q + sc_2b+1 sum_last_16 w q as an exact integer:
 //                  block = fma(float(i_b), a_b, block);  acc = fma(d, block, acc)
+//   IQ4_XS       for each superblock, w_i the table's values and the scale sc_b - 32:
+//                  block = fma(float(sum_i w_i q_i) * float(sc_b - 32), a_b, block);  acc = fma(d, block, acc)
 //   F32 F16 BF16 p_j = fma(w_k, x_k, p_j) for j = k mod 4, k ascending; (p_0 + p_1) + (p_2 + p_3)
 #include "kernels/scalar/functions.h"
 
@@ -19,6 +21,7 @@
 #include <cstring>
 
 #include "base/fp16.h"
+#include "quant/blocks.h"
 
 namespace nextn::scalar {
 
@@ -189,6 +192,33 @@ void matmul_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) 
         auto scale = [=](int j) { return static_cast<int8_t>(scales[j * kTileRows + r]); };
         const int scaled = scale(2 * b) * dot[0] + scale(2 * b + 1) * dot[1];
         block = __builtin_fmaf(static_cast<float>(scaled), args.act.scale[at / 32 + b], block);
+      }
+      acc = __builtin_fmaf(half_at(super, r), block, acc);
+    }
+    return acc;
+  });
+}
+
+void matmul_iq4_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  const int64_t n_blocks = args.k / 256, block_bytes = 136 * kTileRows;
+  for_each_output(args, tile_first, tile_last, n_blocks * block_bytes, [&](const uint8_t* tile, int r, int m) {
+    float acc = 0;
+    for (int64_t s = 0; s < n_blocks; s++) {
+      const uint8_t* super = tile + s * block_bytes;
+      const uint8_t* scales_l = super + 4 * kTileRows;
+      uint16_t scales_h;
+      std::memcpy(&scales_h, super + 2 * kTileRows + 2 * r, sizeof scales_h);
+      const int64_t at = m * args.k + s * 256;
+      float block = 0;
+      for (int b = 0; b < 8; b++) {
+        const int8_t* q = args.act.q + at + b * 32;
+        int dot = 0;
+        for (int i = 0; i < 32; i++) {
+          dot += kIq4Values[byte_at(super + 8 * kTileRows, r, b * 16 + i % 16) >> i / 16 * 4 & 15] * q[i];
+        }
+        const int scale = (scales_l[b / 2 * kTileRows + r] >> b % 2 * 4 & 15) | (scales_h >> 2 * b & 3) << 4;
+        block = __builtin_fmaf(static_cast<float>(dot) * static_cast<float>(scale - 32), args.act.scale[at / 32 + b],
+                               block);
       }
       acc = __builtin_fmaf(half_at(super, r), block, acc);
     }
