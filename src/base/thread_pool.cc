@@ -15,9 +15,15 @@ constexpr int kSpins = 2000;
 
 }  // namespace
 
-ThreadPool::ThreadPool(int n_threads) {
+ThreadPool::ThreadPool(int n_threads, const std::function<void(int thread)>& on_start) {
   try {
-    for (int i = 1; i < n_threads; i++) workers_.emplace_back([this] { work(); });
+    for (int i = 1; i < n_threads; i++) {
+      workers_.emplace_back([this, on_start, i] {
+        if (on_start) on_start(i);
+        work();
+      });
+    }
+    if (on_start) on_start(0);
   } catch (const std::exception& e) {  // std::system_error, std::bad_alloc
     const int n_started = this->n_threads();
     stop();  // those that run wait for work, and would be waited for

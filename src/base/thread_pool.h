@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -12,7 +13,8 @@ namespace nextn {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int n_threads);  // the calling thread is one of them; throws Error{kSystem}
+  // The calling thread is one of them, number 0. Each runs on_start(number) once. Throws Error{kSystem}.
+  explicit ThreadPool(int n_threads, const std::function<void(int thread)>& on_start = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

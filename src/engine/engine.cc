@@ -1,13 +1,37 @@
 #include "engine/engine.h"
 
+#include <sched.h>
+
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/numa.h"
 #include "engine/tokenizer_loader.h"
 
 namespace nextn {
 
 namespace {
+
+// Thread i of a pool on a machine with these nodes.
+void place_thread(Numa numa, const std::vector<NumaNode>& nodes, int i) {
+  if (numa == Numa::kDistribute) pin_to(nodes[static_cast<size_t>(i) % nodes.size()].cpus);
+  if (numa != Numa::kIsolate) return;
+  const int cpu = sched_getcpu();
+  for (const NumaNode& node : nodes) {
+    if (std::ranges::count(node.cpus, cpu) > 0) return pin_to(node.cpus);
+  }
+}
+
+// What each thread does first: on a machine with one node, nothing.
+std::function<void(int)> thread_placement(const EngineOptions& options) {
+  if (options.numa == Numa::kNone) return {};
+  std::vector<NumaNode> nodes = numa_nodes();
+  if (nodes.size() < 2) {
+    if (options.on_note) options.on_note("--numa has no effect: the machine has one memory node");
+    return {};
+  }
+  return [nodes = std::move(nodes), numa = options.numa](int i) { place_thread(numa, nodes, i); };
+}
 
 MemoryPlan checked_plan(const EngineOptions& options, const gguf::File& file, Model& model) {
   MemoryPlan plan = make_plan(options, file, model, available_memory());
@@ -24,7 +48,7 @@ Engine::Engine(const EngineOptions& options)
       verdict_(nextn::inspect_head(file_)),
       model_(bind_model(options, file_, verdict_)),
       plan_(checked_plan(options, file_, *model_)),
-      pool_(default_threads(options.n_threads)),
+      pool_(default_threads(options.n_threads), thread_placement(options)),
       ctx_{.kernels = select_kernels(options.isa), .pool = pool_, .act = {}, .fault = Fault::kNone},
       scratch_(1),
       costs_(StepCosts::guess(options.max_draft)) {
@@ -36,7 +60,10 @@ Engine::Engine(const EngineOptions& options)
     fail(ErrorCode::kFile, "{}: tokenizer.ggml.tokens: expected {} tokens, found {}", file_.path(), info.n_vocab,
          tokenizer_->n_vocab());
   }
-  model_->load(pool_, {.map = options_.map, .lock = options_.lock, .progress = options_.progress});
+  model_->load(pool_, {.map = options_.map,
+                       .lock = options_.lock,
+                       .interleave = options_.numa == Numa::kDistribute,
+                       .progress = options_.progress});
 
   const int64_t rows = step_rows(options_);
   model_->prepare(rows);

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "base/fp16.h"
 #include "quant/decode.h"
+#include "quant/widen.h"
 
 namespace nextn {
 namespace {
@@ -153,7 +155,7 @@ TEST(EmbedOp, ATiedTableGivesTheRowsOfTheFile) {
     for (const int64_t n_embd : {block, 3 * block, 256 + 5 * block, int64_t{1024}}) {
       const int64_t n_vocab = 35;
       const Matrix m(format, n_embd, n_vocab, random);
-      const EmbeddingTable tied = {.tied = m.weight(), .n_vocab = n_vocab, .n_embd = n_embd};
+      const EmbeddingTable tied = {.tied = m.weight(), .rows = {}, .n_vocab = n_vocab, .n_embd = n_embd};
       const EmbeddingTable untied = {.tied = {},
                                      .rows = {.data = m.rows.data(),
                                      .row_bytes = static_cast<int64_t>(m.row_bytes),
@@ -173,6 +175,58 @@ TEST(EmbedOp, ATiedTableGivesTheRowsOfTheFile) {
       const std::string name = std::string(dtype_info(dtype_of(format)).name) + " " + std::to_string(n_embd);
       EXPECT_EQ(std::memcmp(a.data(), expected.data(), expected.size() * sizeof(float)), 0) << name << " tied";
       EXPECT_EQ(std::memcmp(b.data(), expected.data(), expected.size() * sizeof(float)), 0) << name << " untied";
+    }
+  }
+}
+
+// A matrix that is left in the file, of a type that has a kernel or is widened to one, gives what its tiles give.
+TEST(MatmulOp, AMatrixInTheFileGivesTheSameBits) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal(0, 1);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K,
+                           DType::kQ5_K, DType::kQ6_K, DType::kQ5_0, DType::kQ4_1, DType::kQ3_K}) {
+    const DTypeInfo& info = dtype_info(type);
+    for (const int64_t n_out : kHeights) {
+      const int64_t row_bytes = kWidth / info.block_values * info.block_bytes;
+      std::vector<uint8_t> rows(static_cast<size_t>(n_out * row_bytes));
+      for (uint8_t& byte : rows) byte = static_cast<uint8_t>(random() & 0x3f);  // no infinities
+      Weight packed;
+      for (int f = 0; f < kNumPackFormats; f++) {
+        if (dtype_of(static_cast<PackFormat>(f)) == runtime_type(type)) packed.format = static_cast<PackFormat>(f);
+      }
+      packed.k = kWidth;
+      packed.n_out = n_out;
+      Weight in_file = packed;
+      in_file.in_file = {rows.data(), row_bytes, type, false};
+      const size_t tile = tile_bytes(packed.format, kWidth);
+      std::vector<uint8_t> tiles(static_cast<size_t>(packed.n_tiles()) * tile), wide(tile);
+      for (int64_t t = 0; t < packed.n_tiles(); t++) {
+        pack_rows(packed, t, in_file.in_file.row(t * kTileRows), row_bytes, type, wide.data(),
+                  tiles.data() + static_cast<size_t>(t) * tile);
+      }
+      packed.tiles = tiles.data();
+
+      for (const int n : {1, 3, 8, 20}) {
+        std::vector<float> x(static_cast<size_t>(n) * kWidth), y(static_cast<size_t>(n * n_out)), z(y.size());
+        for (float& value : x) value = normal(random);
+        ThreadPool pool(2);
+        Ctx ctx{select_kernels(nullptr), pool, ActBuffer(n, kWidth)};
+        ctx.tiles = TileSlots(2, 2 * tile);
+        ops::matmul(ctx, {x.data(), n, kWidth}, {{{y.data(), n, n_out}, packed}});
+        ops::matmul(ctx, {x.data(), n, kWidth}, {{{z.data(), n, n_out}, in_file}});
+        EXPECT_EQ(std::memcmp(y.data(), z.data(), y.size() * sizeof(float)), 0) << info.name << " " << n_out << " " << n;
+      }
+
+      // A tied table's rows, too.
+      const EmbeddingTable a = {.tied = packed, .rows = {}, .n_vocab = n_out, .n_embd = kWidth},
+                           b = {.tied = in_file, .rows = {}, .n_vocab = n_out, .n_embd = kWidth};
+      const int32_t ids[] = {0, 4, static_cast<int32_t>(n_out) - 1};
+      std::vector<float> from_tiles(3 * kWidth), from_file(3 * kWidth);
+      ThreadPool pool(2);
+      Ctx ctx{select_kernels(nullptr), pool, ActBuffer(1, kWidth)};
+      ops::embed(ctx, {from_tiles.data(), 3, kWidth}, a, ids);
+      ops::embed(ctx, {from_file.data(), 3, kWidth}, b, ids);
+      EXPECT_EQ(std::memcmp(from_tiles.data(), from_file.data(), from_tiles.size() * sizeof(float)), 0) << info.name;
     }
   }
 }
