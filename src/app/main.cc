@@ -1,4 +1,6 @@
 // The one binary: `nextn COMMAND`. An error is one line on stderr.
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -62,9 +64,17 @@ std::string program(int argc, char** argv) {
   return "nextn";
 }
 
+// A page of a mapped file that cannot be read: the file was cut while it was in use, or its disk failed.
+void on_bus_error(int) {
+  constexpr char kMessage[] = "nextn: a page of the model file cannot be read; was it cut or replaced in place?\n";
+  [[maybe_unused]] const auto n = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  _exit(1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGBUS, on_bus_error);
   std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is a failed write, which names stdout
   const auto complain = [&](std::string_view what) {
     nextn::print_stderr("{}: {}\n", program(argc, argv), nextn::printable(what));

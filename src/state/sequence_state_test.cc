@@ -127,9 +127,14 @@ TEST(SequenceState, ViewsShareNoBytes) {
   for (size_t i = 0; i < parts.size(); i++) {
     EXPECT_EQ(std::count(parts[i].data, parts[i].data + parts[i].size, i + 1), parts[i].size) << "part " << i;
   }
+  delta += 24 * 4;  // the pending hidden state
   EXPECT_EQ(state.kv_bytes_taken(), kv);
   EXPECT_EQ(state.delta_bytes_taken(), delta);
   EXPECT_EQ(state.record_bytes_taken(), records);
+  const SequenceBytes known = sequence_bytes(state.shape());
+  EXPECT_EQ(known.kv, kv);
+  EXPECT_EQ(known.delta, delta);
+  EXPECT_EQ(known.records, records);
 }
 
 TEST(SequenceState, OnlyRecordsGrowWithTheDraft) {

@@ -142,7 +142,7 @@ class Usage(Case):
         self.refused("wa\x1b[2J\nlk", mentions=[r"wa\x1b[2J\x0alk"])
 
     def test_help_and_version(self):
-        for args in (["--help"], ["-h"], ["run", "--help"], ["inspect", "-h"], ["selftest", "--help"], ["bench", "--help"], ["--version"]):
+        for args in (["--help"], ["-h"], ["run", "--help"], ["inspect", "-h"], ["plan", "--help"], ["selftest", "--help"], ["bench", "--help"], ["--version"]):
             with self.subTest(args=args):
                 result = nextn(*args)
                 self.assertEqual((result.rc, result.err), (0, ""))
@@ -587,6 +587,77 @@ class Logits(Case):
             self.json("--tokens", "300,301", "-n", 0, "--logits", self.dir / name, *flags, model=model)
             self.assertEqual(sorted(p.name for p in self.dir.glob(f"{name}.*")),
                              [f"{name}.hidden.npy", f"{name}.logits.npy"])
+
+
+class Plan(Case):
+    def plan(self, *args, rc=0):
+        result = nextn("plan", "--json", *args)
+        self.assertEqual((result.rc, result.err), (rc, ""))
+        self.assertEqual(result.out.count("\n"), 1)
+        r = json.loads(result.out)
+        self.assertEqual(list(r), ["parts", "total", "in_file", "available", "limited_by", "n_ctx", "mode", "fits",
+                                   "note", "problem"])
+        self.assertEqual(sum(r["parts"].values()), r["total"])
+        self.assertEqual(r["fits"], rc == 0)
+        self.assertEqual(r["fits"], r["total"] <= r["available"])
+        return r
+
+    def test_is_what_run_takes(self):
+        for flags in ([], ["-c", 600, "-ctk", "f32"], ["--spec-type", "none"], ["--no-mmap", "-t", 2]):
+            plan = self.plan(MIXED, *flags)
+            run = json.loads(nextn("run", "-m", MIXED, "--json", "--tokens", 1, "-n", 1, *flags).out)
+            taken = {k: v for k, v in run["memory"].items() if k not in ("total", "peak_resident")}
+            self.assertEqual(taken, plan["parts"])
+            self.assertEqual(run["model"]["n_ctx"], plan["n_ctx"])
+
+    def test_text(self):
+        for args in ([MIXED], ["-m", MIXED], []):
+            r = nextn("plan", *args)
+            self.assertEqual((r.rc, r.err), (0, ""))
+            for word in ("weights_trunk", "kv", "total", "available", "fits"):
+                self.assertIn(word, r.out)
+
+    def test_limits(self):
+        whole = self.plan(MIXED)
+        self.assertEqual((whole["n_ctx"], whole["mode"], whole["note"]), (8192, "repacked", ""))
+        limit = whole["total"] - (2 << 20)
+        less = self.plan(MIXED, "--memory-limit", limit)
+        self.assertLess(less["n_ctx"], 8192)
+        self.assertIn("instead of 8192", less["note"])
+        refused = self.plan(MIXED, "--memory-limit", limit, "-c", 8192, rc=1)
+        self.assertIn(f"-c {less['n_ctx']} would fit", refused["problem"])
+        self.assert_error(run("-p", PROMPT, "--memory-limit", limit, "-c", 8192), 1, f"-c {less['n_ctx']} would fit")
+
+        want = self.json("-p", PROMPT, "-n", 8, "--temp", 0)
+        r = run("--json", "-p", PROMPT, "-n", 8, "--temp", 0, "--memory-limit", limit)
+        self.assertEqual(r.rc, 0, r.err)
+        self.assertEqual(len(r.err.splitlines()), 1)
+        self.assertIn(f"context {less['n_ctx']} instead of 8192", r.err)
+        got = json.loads(r.out)
+        for key in ("tokens", "logits_digest", "state_digest"):
+            self.assertEqual(got[key], want[key])
+
+    def test_weights_in_the_file(self):
+        whole = self.plan(MIXED, "-c", 512)
+        limit = whole["total"] - whole["parts"]["weights_trunk"] // 2
+        plan = self.plan(MIXED, "-c", 512, "--memory-limit", limit)
+        self.assertEqual(plan["mode"], "in_place")
+        flags = ["-p", PROMPT, "-n", 24, "--temp", 0.8, "-s", 3, "-c", 512]
+        want = self.json(*flags)
+        r = run("--json", *flags, "--memory-limit", limit)
+        self.assertIn("stay in the file", r.err)
+        got = json.loads(r.out)
+        for key in ("tokens", "logits_digest", "state_digest"):
+            self.assertEqual(got[key], want[key])
+
+    def test_flags(self):
+        locked = run("-p", "a", "-n", 2, "--mlock", "--no-mmap")
+        if locked.rc != 0:  # a machine that allows less
+            self.assert_error(locked, 1, "--mlock", "ulimit -l")
+        for size in ("x", "-1", "0", "2X"):
+            self.refused("plan", MIXED, f"--memory-limit={size}", mentions=["--memory-limit"])
+        self.refused("plan", MIXED, "--numa", "x", mentions=["--numa: expected distribute or isolate"])
+        self.refused("plan", "/nowhere", status=1, mentions=["/nowhere: cannot open"])
 
 
 class Inspect(Case):
