@@ -130,11 +130,12 @@ std::string draft_head(const Engine& engine) {
   return fmt::format("full vocabulary ({} tokens)", engine.tokenizer().n_vocab());
 }
 
-// "Q4_K 78 %, Q6_K 21 %": of the file's bytes, the largest first.
-std::string quantisation(const gguf::File& file) {
+// "Q4_K 78 %, Q6_K 21 %": of the bytes of the tensors whose names begin with `prefix`, the largest first.
+std::string quantisation(const gguf::File& file, std::string_view prefix = "") {
   std::map<std::string_view, uint64_t> bytes;
   uint64_t all = 0;
   for (const gguf::TensorInfo& tensor : file.tensors()) {
+    if (!tensor.name.starts_with(prefix)) continue;
     bytes[dtype_info(tensor.type).name] += tensor.n_bytes;
     all += tensor.n_bytes;
   }
@@ -146,6 +147,11 @@ std::string quantisation(const gguf::File& file) {
     if (percent >= 0.5) text += fmt::format("{}{} {:.0f} %", text.empty() ? "" : ", ", name, percent);
   }
   return text;
+}
+
+// The MTP block stands behind the trunk's.
+std::string head_quantisation(Engine& engine) {
+  return quantisation(engine.file(), fmt::format("blk.{}.", engine.model().info().n_layers));
 }
 
 // What plain decoding of one token reads of the weights, each byte once.
@@ -233,6 +239,7 @@ Json to_json(const Result& r) {
             {"name", r.engine.file().string_or("general.name", "")},
             {"architecture", r.engine.model().info().architecture},
             {"quantisation", quantisation(r.engine.file())},
+            {"head_quantisation", head_quantisation(r.engine)},
             {"n_ctx", o.n_ctx},
             {"head_loaded", r.engine.model().info().has_head}}},
           {"settings",
@@ -289,10 +296,14 @@ std::string head_lines(const Result& r) {
       fmt::format("machine  {}, {} threads of {} CPUs, {} kernels; nextn {}, commit {}\n", printable(cpu_name()),
                   o.n_threads, std::thread::hardware_concurrency(), r.engine.ctx().kernels.isa, NEXTN_VERSION, kCommit);
   text += fmt::format("drafts   {}\n", r.draft_settings());
-  if (r.n_arms() > 1) text += fmt::format("         draft head: {}\n", draft_head(r.engine));
-  text +=
-      fmt::format("runs     {} tokens each, end tokens ignored; {} pair{} of each prompt and temperature; seed {}\n",
-                  r.params().n_predict, r.options.rounds, r.options.rounds == 1 ? "" : "s", r.params().sampling.seed);
+  if (r.n_arms() > 1) {
+    text += fmt::format("         MTP block {}; draft head: {}\n", head_quantisation(r.engine), draft_head(r.engine));
+  }
+  const SamplerParams& p = r.params().sampling;
+  text += fmt::format(
+      "runs     {} tokens each, end tokens ignored; {} pair{} of each prompt and temperature\n"
+      "         top-k {}, top-p {:g}, min-p {:g}, seed {}\n",
+      r.params().n_predict, r.options.rounds, r.options.rounds == 1 ? "" : "s", p.top_k, p.top_p, p.min_p, p.seed);
   for (const std::string& note : r.notes) text += fmt::format("         {}\n", note);
   return text;
 }
