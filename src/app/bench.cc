@@ -24,8 +24,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kSweepDrafts = 8;
-
 std::atomic<bool> interrupted{false};
 
 // The first Ctrl-C ends the measurement, and what is finished is reported; the second one ends the program.
@@ -55,7 +53,7 @@ void add_flags(CLI::App& app, BenchFlags& flags) {
   app.add_option("--pairs", flags.pairs, "pairs of each prompt at each temperature (1); more for tighter bounds");
   app.add_option("-s,--seed", flags.seed, "seed of the sampler (1); each further pair takes the next");
   CLI::Option* const sweep =
-      app.add_flag("--sweep", flags.sweep, "every number of drafts from 0 to --spec-draft-n-max (here 8)");
+      app.add_flag("--sweep", flags.sweep, "every number of drafts from 0 to --spec-draft-n-max, and as many as pay");
   app.add_option("--plot", flags.plot, "FILE.svg: a picture of the sweep")->needs(sweep);
   app.add_flag("--json", flags.json, "print one JSON object");
   app.add_option("--inject", flags.inject, "break one thing on purpose, as selftest does")->group("");
@@ -121,7 +119,11 @@ std::vector<BenchArm> make_arms(const BenchFlags& flags, Engine& engine) {
   std::vector<BenchArm> arms = {{"plain", 0}};
   const int most = engine.model().info().has_head ? engine.options().max_draft : 0;
   if (most == 0) return arms;
-  for (int k = flags.sweep ? 1 : most; k <= most; k++) arms.push_back({fmt::format("k = {}", k), k});
+  const bool adaptive = flags.model.adaptive();
+  for (int k = 1; k <= most; k++) {
+    if (flags.sweep || (k == most && !adaptive)) arms.push_back({fmt::format("k = {}", k), k});
+  }
+  if (adaptive) arms.push_back({"auto", most, true});
   return arms;
 }
 
@@ -178,10 +180,13 @@ struct Result {
   }
   std::string draft_settings() const {
     if (n_arms() < 2) return "none";
-    return fmt::format("MTP head, {} drafts of a cycle, n-min {}, p-min {}",
-                       flags.sweep ? "1 to " + last_k() : last_k(), params().draft_min, params().draft_p_min);
+    const BenchArm& last = options.arms.back();
+    std::string text = "MTP head, ";
+    if (flags.sweep) text += fmt::format("1 to {} of a cycle{}", last.draft_max, last.adaptive ? ", and " : "");
+    if (last.adaptive) text += fmt::format("as many as pay, at most {} of a cycle", last.draft_max);
+    if (!flags.sweep && !last.adaptive) text += fmt::format("{} of a cycle", last.draft_max);
+    return text + fmt::format(", n-min {}, p-min {:g}", params().draft_min, params().draft_p_min);
   }
-  std::string last_k() const { return fmt::format("{}", options.arms.back().draft_max); }
   double plain_read_rate(double tokens_per_second) const {
     return tokens_per_second * static_cast<double>(weight_bytes_of_a_token(engine));
   }
@@ -204,6 +209,7 @@ Json to_json(const BenchSummary& s, bool drafts) {
                 {"ratio_95", {s.bounds.low, s.bounds.high}},
                 {"draft_n", s.n_drafted},
                 {"draft_n_accepted", s.n_accepted},
+                {"draft_n_unverified", s.unverified},
                 {"acceptance", s.acceptance},
                 {"acceptance_length", s.acceptance_length},
                 {"drafted_per_position", s.drafted},
@@ -219,7 +225,7 @@ Json to_json(const Result& r) {
   Json arms = Json::array();
   for (int arm = 0; arm < r.n_arms(); arm++) {
     const BenchArm& a = r.options.arms[static_cast<size_t>(arm)];
-    Json out = {{"name", a.name}, {"k", a.draft_max}};
+    Json out = {{"name", a.name}, {"k", a.draft_max}, {"adaptive", a.adaptive}};
     out.update(to_json(summarise(r.report, arm), arm > 0));
     for (size_t i = 0; i < r.options.tasks.size(); i++) {
       Json row = {{"name", r.options.tasks[i].name}, {"prompt_n", r.options.tasks[i].prompt.size()}};
@@ -273,6 +279,8 @@ Json to_json(const Result& r) {
            {{"compared", r.report.n_compared},
             {"different", r.report.n_different},
             {"first_difference", r.report.first_difference}}},
+          {"load_ms", r.engine.load_ms()},
+          {"calibrate_ms", r.report.calibrate_ms},
           {"memory", {{"peak_resident", r.peak_resident}}},
           {"interrupted", interrupted.load()}};
 }
@@ -392,9 +400,13 @@ std::string plot_of(const Result& r) {
                               r.engine.options().n_ctx, NEXTN_VERSION, kCommit);
   for (int arm = 0; arm < r.n_arms(); arm++) {
     const BenchSummary s = summarise(r.report, arm);
-    plot.by_k.push_back({s.ratio, s.bounds});
+    if (r.options.arms[static_cast<size_t>(arm)].adaptive) {
+      plot.adaptive = {s.ratio, s.bounds};
+    } else {
+      plot.by_k.push_back({s.ratio, s.bounds});
+    }
   }
-  const BenchSummary longest = summarise(r.report, r.n_arms() - 1);
+  const BenchSummary longest = summarise(r.report, static_cast<int>(plot.by_k.size()) - 1);
   plot.conditional = longest.conditional;
   for (size_t i = 0; i < longest.drafted.size(); i++) {
     plot.unconditional.push_back(static_cast<double>(longest.accepted[i]) /
@@ -413,7 +425,6 @@ int bench_main(int argc, char** argv) {
   int status = 0;
   if (!parse_flags(app, argc, argv, &status)) return status;
   check_flags(flags);
-  if (flags.sweep && app.count("--spec-draft-n-max") == 0) flags.model.draft_max = kSweepDrafts;
   const Fault fault = parse_fault(flags.inject);
   const EngineOptions engine_options = flags.model.engine_options();
   if (!flags.plot.empty()) write_file(flags.plot, "", "ab");

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "engine/calibration.h"
 #include "text/tokenizer/stream_decoder.h"
 
 namespace nextn {
@@ -77,6 +78,8 @@ class Meter {
 
  private:
   void warm_up() {
+    const bool adaptive = std::ranges::any_of(options_.arms, &BenchArm::adaptive);
+    if (adaptive) report_.calibrate_ms = calibrate(engine_, drafting_);
     const std::vector<int32_t>& prompt = options_.tasks.front().prompt;
     const size_t n = std::min<size_t>(prompt.size(), kWarmUpPrompt);
     for (const BenchArm& arm : options_.arms) {
@@ -137,6 +140,7 @@ class Meter {
   GenerateParams params_for(const BenchArm& arm, float temp, int round) const {
     GenerateParams params = options_.params;
     params.draft_max = arm.draft_max;
+    params.adaptive = arm.adaptive;
     params.ignore_eos = true;
     params.sampling.temp = temp;
     params.sampling.seed += static_cast<uint64_t>(round);
@@ -185,6 +189,8 @@ BenchSummary summarise(const BenchReport& report, int arm, int task, int temp) {
     chunks.insert(chunks.end(), run.chunk_ms.begin(), run.chunk_ms.end());
     add_to(s.drafted, run.stats.drafted);
     add_to(s.accepted, run.stats.accepted);
+    add_to(s.k_histogram, run.stats.lengths);
+    s.unverified += run.stats.unverified;
     s.cycles += run.stats.cycles;
     n_decoded += run.n_tokens - 1;
     draft_ms += run.stats.draft_ms;
@@ -207,17 +213,10 @@ BenchSummary summarise(const BenchReport& report, int arm, int task, int temp) {
   s.verify_ms = ratio_of(verify_ms, cycles);
   s.other_ms = ratio_of(predicted_ms - draft_ms - verify_ms, cycles);
   s.cycles_per_second = ratio_of(cycles * 1000, predicted_ms);
-  // drafted[i] counts the cycles with more than i drafts.
-  int64_t at_least = s.cycles;
   for (size_t i = 0; i < s.drafted.size(); i++) {
-    s.k_histogram.push_back(at_least - s.drafted[i]);
-    at_least = s.drafted[i];
-    // Of the drafts at i only those count whose predecessors were right: with a fixed number of drafts, as many as
-    // were right at i - 1.
     const int64_t reached = i == 0 ? s.drafted[0] : std::min(s.drafted[i], s.accepted[i - 1]);
     s.conditional.push_back(ratio_of(static_cast<double>(s.accepted[i]), static_cast<double>(reached)));
   }
-  s.k_histogram.push_back(at_least);
   return s;
 }
 

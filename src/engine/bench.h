@@ -18,7 +18,8 @@ namespace nextn {
 // A way to decode. The first arm of a measurement is the plain one, which the others are compared with.
 struct BenchArm {
   std::string name;
-  int draft_max = 0;  // 0: plain decoding, on a session that leaves the head alone
+  int draft_max = 0;      // 0: plain decoding, on a session that leaves the head alone
+  bool adaptive = false;  // at most draft_max, as many as pay
 };
 
 struct BenchTask {
@@ -50,6 +51,7 @@ struct BenchGroup {
 };
 
 struct BenchReport {
+  double calibrate_ms = 0;         // measuring costs for the adaptive arm, before the first run
   std::vector<BenchGroup> groups;  // those that were finished
   int n_compared = 0, n_different = 0;
   std::string first_difference;
@@ -67,11 +69,14 @@ struct BenchSummary {
   Bounds bounds;                              // 95 % of it
   double chunk_p50 = 0, chunk_p95 = 0;        // ms
   int64_t cycles = 0, n_drafted = 0, n_accepted = 0;
-  double acceptance = 0;                             // accepted of drafted
-  double acceptance_length = 0;                      // tokens a cycle, the bonus token included
-  std::vector<int64_t> drafted, accepted;            // by position
-  std::vector<double> conditional;                   // by position: right, of those whose predecessors all were
+  double acceptance = 0;                   // accepted of drafted
+  double acceptance_length = 0;            // tokens a cycle, the bonus token included
+  std::vector<int64_t> drafted, accepted;  // by position
+  // By position: right, of those whose predecessors all were. Where the number of drafts varies this is a lower bound:
+  // right predecessors count although a draft may have ended with them.
+  std::vector<double> conditional;
   std::vector<int64_t> k_histogram;                  // cycles by the number of drafts verified
+  int64_t unverified = 0;                            // drafts made and not verified
   double draft_ms = 0, verify_ms = 0, other_ms = 0;  // a cycle
   double cycles_per_second = 0;
 };

@@ -796,6 +796,7 @@ class Inspect(Case):
 
 class Bench(Case):
     SHORT = ["-t", 1, "-n", 20, "--prompts", "factual,maths", "-c", 1024]
+    FIXED = ["--spec-adaptive", "off", "--spec-draft-n-max", 3]
     PROMPTS = ["code_python", "code_cpp", "explain", "summary", "factual", "translation", "creative", "maths",
                "code_review"]
 
@@ -810,9 +811,9 @@ class Bench(Case):
         return json.loads(out)
 
     def test_json(self):
-        r = self.bench_json(*self.SHORT, "--pairs", 2)
-        self.assertEqual(list(r), ["model", "settings", "machine", "plain_reading", "arms", "texts", "memory",
-                                   "interrupted"])
+        r = self.bench_json(*self.SHORT, *self.FIXED, "--pairs", 2)
+        self.assertEqual(list(r), ["model", "settings", "machine", "plain_reading", "arms", "texts", "load_ms",
+                                   "calibrate_ms", "memory", "interrupted"])
         self.assertEqual(r["texts"], {"compared": 8, "different": 0, "first_difference": ""})
         self.assertEqual(r["model"]["path"], MIXED)
         self.assertRegex(r["model"]["quantisation"], r"^Q8_0 \d+ %, F32 \d+ %$")
@@ -852,6 +853,13 @@ class Bench(Case):
                      "4 of 4 the same as the plain ones\n"):
             self.assertIn(text, out)
 
+    def test_as_many_drafts_as_pay(self):
+        r = self.bench_json(*self.SHORT)
+        self.assertEqual([(arm["name"], arm["adaptive"]) for arm in r["arms"]], [("plain", False), ("auto", True)])
+        auto = r["arms"][1]
+        self.assertEqual(sum(auto["k_histogram"]), auto["cycles"])
+        self.assertEqual(sum(k * n for k, n in enumerate(auto["k_histogram"])), auto["draft_n"])
+
     def test_nine_prompts(self):
         r = self.bench_json("-t", 2, "-n", 2, "--temp", 0, "-c", 512)
         self.assertEqual([t["name"] for t in r["arms"][0]["prompts"]], self.PROMPTS)
@@ -866,21 +874,23 @@ class Bench(Case):
                          [("prompt", a[0]["prompt_n"]), ("file", a[0]["prompt_n"])])
 
     def test_a_difference_is_found(self):
-        r = self.bench_json(*self.SHORT, "--temp", 0, "--inject", "replay", status=1)
+        r = self.bench_json(*self.SHORT, *self.FIXED, "--temp", 0, "--inject", "replay", status=1)
         self.assertEqual((r["texts"]["compared"], r["texts"]["different"] > 0), (2, True))
         self.assertRegex(r["texts"]["first_difference"], r"^factual, temperature 0, k = 3: token \d+: expected ")
         self.assertIn("DIFFER from the plain ones; first: factual, ",
-                      self.bench(*self.SHORT, "--temp", 0, "--inject", "replay", status=1))
+                      self.bench(*self.SHORT, *self.FIXED, "--temp", 0, "--inject", "replay", status=1))
 
     def test_sweep_and_plot(self):
         path = self.dir / "sweep.svg"
         r = self.bench_json(*self.SHORT, "--temp", 0, "--sweep", "--spec-draft-n-max", 4, "--plot", path)
-        self.assertEqual([arm["k"] for arm in r["arms"]], [0, 1, 2, 3, 4])
-        self.assertEqual(r["texts"]["compared"], 8)
-        self.assertEqual([len(arm["k_histogram"]) for arm in r["arms"][1:]], [2, 3, 4, 5])
+        self.assertEqual([arm["name"] for arm in r["arms"]], ["plain", "k = 1", "k = 2", "k = 3", "k = 4", "auto"])
+        self.assertEqual([arm["adaptive"] for arm in r["arms"]], 5 * [False] + [True])
+        self.assertEqual(r["texts"]["compared"], 10)
+        self.assertEqual([len(arm["k_histogram"]) for arm in r["arms"][1:]], [2, 3, 4, 5, 5])
         svg = ElementTree.parse(path).getroot()
         self.assertEqual(svg.tag, "{http://www.w3.org/2000/svg}svg")
         text = path.read_text()
+        self.assertIn(">auto ", text)
         for outside in ("<script", "href", "url(", "@import"):
             self.assertNotIn(outside, text)
         dots = [e for e in svg.iter() if e.tag.endswith("circle")]
