@@ -15,6 +15,16 @@ constexpr int kSpins = 2000;
 
 }  // namespace
 
+void spin_until(const std::atomic<int>& value, int wanted) noexcept {
+  for (int spin = 0; value.load(std::memory_order_acquire) != wanted; spin++) {
+    if (spin < kSpins) {
+      _mm_pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
 ThreadPool::ThreadPool(int n_threads, const std::function<void(int thread)>& on_start) {
   try {
     for (int i = 1; i < n_threads; i++) {
@@ -61,13 +71,7 @@ void ThreadPool::run_job(int n_tiles, Call call, const void* fn) noexcept {
   n_jobs_.fetch_add(1, std::memory_order_release);
   n_jobs_.notify_all();
   take_tiles();
-  for (int spin = 0; unfinished_.load(std::memory_order_acquire) != 0; spin++) {
-    if (spin < kSpins) {
-      _mm_pause();
-    } else {
-      std::this_thread::yield();
-    }
-  }
+  spin_until(unfinished_, 0);
 }
 
 void ThreadPool::work() noexcept {

@@ -11,6 +11,9 @@
 
 namespace nextn {
 
+// Waits until a thread that is running has made `value` what is wanted.
+void spin_until(const std::atomic<int>& value, int wanted) noexcept;
+
 class ThreadPool {
  public:
   // The calling thread is one of them, number 0. Each runs on_start(number) once. Throws Error{kSystem}.

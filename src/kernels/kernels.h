@@ -16,6 +16,7 @@ namespace nextn {
 constexpr int kMaxMatmulRows = 8;  // activation rows of one matmul call
 constexpr int kActBlock = 32;      // inputs that share an activation scale
 constexpr int kKvPiece = 256;      // positions of one attention piece; cuts are at absolute multiples (D11)
+constexpr int kMaxHeadDim = 512;   // of attention
 
 // M activation rows of width K. The float formats read x, the integer formats read q, scale and sum.
 struct ActRows {
@@ -90,13 +91,16 @@ using DeltaRowsFn = void (*)(const DeltaArgs& args, int first, int last);
 // One vector of head_dim values to cache precision, kv_bytes() bytes; the same bytes on every instruction set.
 void kv_store(KvType type, const float* x, int64_t head_dim, uint8_t* cached) noexcept;
 
-// One query row against one piece of the cache: positions [0, n) of k and v, n <= kKvPiece, for the n_group query heads
-// that share a KV head. Gives, for each head: m = max score, l = sum exp(score - m), o = sum exp(score - m) v.
+// Query rows of one sequence against one piece of its cache, for the n_group query heads that share a KV head: row r sees
+// the positions [0, n[r]) of k and v, n[r] <= kKvPiece. Gives, for each row and head: m = max score,
+// l = sum exp(score - m), o = sum exp(score - m) v. Of a row with n[r] = 0 nothing is written.
+constexpr int kMaxAttendQueries = 32;  // n_rows * n_group of one call
 struct AttendArgs {
-  const float* q;    // (n_group, head_dim)
-  int64_t q_stride;  // floats from one query head to the next
+  const float* q;         // (n_rows, n_group, head_dim)
+  int64_t q_row, q_head;  // floats from one row, one query head to the next
+  int n_rows;
   int n_group;
-  int head_dim;  // a multiple of 32, at most 512
+  int head_dim;  // a multiple of 32, at most kMaxHeadDim
   float scale;
   KvType k_type;
   KvType v_type;
@@ -104,10 +108,11 @@ struct AttendArgs {
   const uint8_t* v;  //
   int64_t k_stride;  // bytes from one position to the next
   int64_t v_stride;  //
-  int n;
-  float* m;  // (n_group)
-  float* l;  // (n_group)
-  float* o;  // (n_group, head_dim)
+  const int* n;      // (n_rows)
+  float* m;          // (n_rows, n_group)
+  float* l;          // (n_rows, n_group)
+  float* o;          // (n_rows, n_group, head_dim), rows o_row floats apart
+  int64_t o_row;
 };
 using AttendFn = void (*)(const AttendArgs& args);
 // Merges piece b into piece a, in that order: a = a + b, each weighted by exp(m - max m).

@@ -463,11 +463,15 @@ struct Cached {
 };
 
 struct Attended {
-  Attended(int n_group, int head_dim) : m(n_group), l(n_group), o(n_group * head_dim) {}
+  Attended(int n_group, int head_dim, int n_rows = 1)
+      : m(n_rows * n_group), l(n_rows * n_group), o(n_rows * (n_group * head_dim + 5), kUntouched) {}
+  // Row r sees n[r] positions from `first` on.
   void run(const KernelTable& table, const Floats& q, int n_group, float scale, const Cached& k, const Cached& v,
-           int first, int n) {
+           int first, const std::vector<int>& n) {
     table.attend({.q = q.data(),
-                  .q_stride = k.head_dim + 3,
+                  .q_row = n_group * (k.head_dim + 3) + 1,
+                  .q_head = k.head_dim + 3,
+                  .n_rows = static_cast<int>(n.size()),
                   .n_group = n_group,
                   .head_dim = k.head_dim,
                   .scale = scale,
@@ -477,10 +481,11 @@ struct Attended {
                   .v = v.at(first),
                   .k_stride = k.stride,
                   .v_stride = v.stride,
-                  .n = n,
+                  .n = n.data(),
                   .m = m.data(),
                   .l = l.data(),
-                  .o = o.data()});
+                  .o = o.data(),
+                  .o_row = n_group * k.head_dim + 5});
   }
   Floats m, l, o;
 };
@@ -494,13 +499,13 @@ TEST(Attend, EveryTableGivesTheBitsOfTheScalarTwin) {
     const Floats q(n_group * (head_dim + 3), random, fill);
     const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
     Attended expected(n_group, head_dim);
-    expected.run(scalar::kernels(), q, n_group, scale, k, v, 0, n);
+    expected.run(scalar::kernels(), q, n_group, scale, k, v, 0, {n});
     for (const KernelTable* table : tables()) {
       SCOPED_TRACE(std::string(table->isa) + " k " + kv_type_name(k_type) + " v " + kv_type_name(v_type) + " Dh " +
                    std::to_string(head_dim) + " n " + std::to_string(n) + " group " + std::to_string(n_group) +
                    " fill " + std::to_string(static_cast<int>(fill)));
       Attended out(n_group, head_dim);
-      out.run(*table, q, n_group, scale, k, v, 0, n);
+      out.run(*table, q, n_group, scale, k, v, 0, {n});
       ASSERT_TRUE(same_bits(out.m, expected.m));
       ASSERT_TRUE(same_bits(out.l, expected.l));
       ASSERT_TRUE(same_bits(out.o, expected.o));
@@ -517,6 +522,36 @@ TEST(Attend, EveryTableGivesTheBitsOfTheScalarTwin) {
     }
   }
   for (int n = 1; n <= 70; n++) compare(KvType::kF16, KvType::kF16, 32, n, Fill::kUsual);
+}
+
+// Rows of one call that see different numbers of positions, some none: each has the bits it has alone, and what is not
+// its own stays as it was.
+TEST(Attend, RowsOfACallDoNotDependOnEachOther) {
+  std::mt19937 random(15);
+  const int head_dim = 96, n_positions = 256;
+  const Cached k(KvType::kF16, n_positions, head_dim, random), v(KvType::kQ8_0, n_positions, head_dim, random);
+  for (const int n_group : {1, 2, 3, 4, 8}) {
+    const std::vector<int> n = {256, 1, 0, 255};
+    const int q_row = n_group * (head_dim + 3) + 1, o_row = n_group * head_dim + 5;
+    const Floats q(static_cast<int>(n.size()) * q_row, random);
+    for (const KernelTable* table : tables()) {
+      Attended out(n_group, head_dim, static_cast<int>(n.size()));
+      out.run(*table, q, n_group, 0.2f, k, v, 0, n);
+      for (int r = 0; r < static_cast<int>(n.size()); r++) {
+        Attended alone(n_group, head_dim);
+        Floats row(q_row);
+        std::copy_n(q.data() + r * q_row, q_row, row.data());
+        if (n[r] > 0) alone.run(scalar::kernels(), row, n_group, 0.2f, k, v, 0, {n[r]});
+        for (int i = 0; i < o_row; i++) {
+          ASSERT_EQ(bits_of_float(out.o[r * o_row + i]), bits_of_float(alone.o[i])) << table->isa << " row " << r;
+        }
+        for (int h = 0; n[r] > 0 && h < n_group; h++) {
+          ASSERT_EQ(out.m[r * n_group + h], alone.m[h]);
+          ASSERT_EQ(out.l[r * n_group + h], alone.l[h]);
+        }
+      }
+    }
+  }
 }
 
 TEST(Attend, MergeGivesTheBitsOfTheScalarTwin) {
@@ -565,7 +600,8 @@ TEST(Attend, MergedPiecesAgreeWithADirectSoftmaxInDoubles) {
       for (const int piece : {1, 33, 100, 256}) {
         Attended all(n_group, head_dim), next(n_group, head_dim);
         for (int first = 0; first < n; first += piece) {
-          (first == 0 ? all : next).run(scalar::kernels(), q, n_group, scale, k, v, first, std::min(piece, n - first));
+          (first == 0 ? all : next)
+              .run(scalar::kernels(), q, n_group, scale, k, v, first, {std::min(piece, n - first)});
           for (int h = 0; first != 0 && h < n_group; h++) {
             scalar::kernels().attend_merge(&all.m[h], &all.l[h], &all.o[h * head_dim], next.m[h], next.l[h],
                                            &next.o[h * head_dim], head_dim);

@@ -196,66 +196,61 @@ TensorView Qwen35::forward(Ctx& ctx, std::span<const SequenceRows> sequences, in
 
 // x (R, D), updated in place: the rows of one step, possibly of several sequences.
 void Qwen35::layer(Ctx& ctx, const Layer& l, const TensorView& x) noexcept {
-  const TensorView h = b_.h.rows(x.rows), y = b_.y.rows(x.rows);
-  ops::rms_norm(ctx, h, x, l.attn_norm, cfg_.norm_eps);
+  const TensorView h = b_.h.rows(x.rows);
+  ops::rms_norm_q8(ctx, h, x, l.attn_norm, cfg_.norm_eps);
   if (l.kind == LayerKind::kDeltaNet) {
-    delta_net(ctx, l, h, y);
+    delta_net(ctx, l, h, x);
   } else {
-    attention(ctx, l, h, y);
+    attention(ctx, l, h, x);
   }
-  ops::add(ctx, x, y);
-
-  ops::rms_norm(ctx, h, x, l.post_attention_norm, cfg_.norm_eps);
-  dense_ffn(ctx, l, h, y);
-  ops::add(ctx, x, y);
+  ops::rms_norm_q8(ctx, h, x, l.post_attention_norm, cfg_.norm_eps);
+  dense_ffn(ctx, l, h, x);
 }
 
-// Gated attention: y = attn_output (softmax(q k^T / sqrt(Dh)) v * sigmoid(gate)), q and k normed by head and rotated.
-void Qwen35::attention(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& y) noexcept {
+// Gated attention: x += attn_output (softmax(q k^T / sqrt(Dh)) v * sigmoid(gate)), q and k normed by head and rotated.
+void Qwen35::attention(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& x) noexcept {
   const TensorView qg = b_.qg.rows(h.rows), k = b_.k.rows(h.rows), v = b_.v.rows(h.rows);
-  ops::matmul(ctx, h, {{qg, l.attn_q}, {k, l.attn_k}, {v, l.attn_v}});
-  keep_kv(ctx, l, k, v);
-  attend(ctx, l, qg, y);
+  ops::matmul_q8(ctx, h, {{qg, l.attn_q}, {k, l.attn_k}, {v, l.attn_v}});
+  norm_rope_store(ctx, query_heads(l, qg), l, k, v);
+  attend(ctx, l, qg, x);
 }
 
-void Qwen35::keep_kv(Ctx& ctx, const Layer& l, const TensorView& k, const TensorView& v) noexcept {
-  ops::norm_and_rope(ctx, k, cfg_.n_kv_heads, cfg_.head_dim, cfg_.head_dim, l.attn_k_norm, cfg_.norm_eps,
-                     b_.cos.rows(k.rows), b_.sin.rows(k.rows));
-  ops::store_kv(ctx, k, v, cfg_.n_kv_heads, cfg_.head_dim, {attention_rows_.data(), static_cast<size_t>(k.rows)});
+ops::Heads Qwen35::query_heads(const Layer& l, const TensorView& qg) const noexcept {
+  return {qg, cfg_.n_heads, 2 * cfg_.head_dim, l.attn_q_norm};
 }
 
-void Qwen35::attend(Ctx& ctx, const Layer& l, const TensorView& qg, const TensorView& y) noexcept {
-  const int H = cfg_.n_heads, Dh = cfg_.head_dim;
-  const TensorView o = b_.attended.rows(qg.rows);
-  ops::norm_and_rope(ctx, qg, H, 2 * Dh, Dh, l.attn_q_norm, cfg_.norm_eps, b_.cos.rows(qg.rows), b_.sin.rows(qg.rows));
-  ops::attend(ctx, o, qg, 2 * Dh, H, cfg_.n_kv_heads, Dh, cfg_.attention_scale,
-              {attention_rows_.data(), static_cast<size_t>(qg.rows)});
-  ops::gate_heads(ctx, o, qg.columns(Dh, qg.cols - Dh), 2 * Dh, H, Dh);
-  ops::matmul(ctx, o, {{y, l.attn_output}});
+void Qwen35::norm_rope_store(Ctx& ctx, const ops::Heads& q, const Layer& l, const TensorView& k,
+                             const TensorView& v) noexcept {
+  ops::norm_rope_store(ctx, q, {k, cfg_.n_kv_heads, cfg_.head_dim, l.attn_k_norm}, v, cfg_.head_dim, cfg_.norm_eps,
+                       b_.cos.rows(k.rows), b_.sin.rows(k.rows), {attention_rows_.data(), static_cast<size_t>(k.rows)});
 }
 
-// Gated delta net: q, k, v through a short convolution, the delta rule, a norm gated by z.
-void Qwen35::delta_net(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& y) noexcept {
+void Qwen35::attend(Ctx& ctx, const Layer& l, const TensorView& qg, const TensorView& x) noexcept {
+  const TensorView o = b_.attended.rows(qg.rows), y = b_.y.rows(qg.rows);
+  ops::gated_attend_q8(ctx, o, qg, cfg_.n_heads, cfg_.n_kv_heads, cfg_.head_dim, cfg_.attention_scale,
+                       {attention_rows_.data(), static_cast<size_t>(qg.rows)});
+  ops::matmul_q8(ctx, o, {{y, l.attn_output, x}});
+}
+
+// Gated delta net: q, k, v through a short convolution, the delta rule, a norm gated by z; x += ssm_out of that.
+void Qwen35::delta_net(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& x) noexcept {
   const int64_t R = h.rows;
   const TensorView mixed = b_.mixed.rows(R), u = b_.conv.rows(R), z = b_.z.rows(R), beta = b_.beta.rows(R),
-                   decay = b_.decay.rows(R), o = b_.recalled.rows(R);
+                   decay = b_.decay.rows(R), o = b_.recalled.rows(R), y = b_.y.rows(R);
   const ops::DeltaShape shape = {cfg_.n_key_heads, cfg_.n_value_heads, cfg_.key_dim, cfg_.value_dim};
   const std::span<const ops::DeltaRun> runs(delta_runs_.data(), n_runs_);
-  ops::matmul(ctx, h, {{mixed, l.attn_qkv}, {z, l.attn_gate}, {beta, l.ssm_beta}, {decay, l.ssm_alpha}});
-  ops::conv1d(ctx, u, mixed, l.ssm_conv1d, runs);
-  ops::l2_norm_qk(ctx, u, shape, cfg_.norm_eps);
-  ops::delta_gates(ctx, beta, decay, l.ssm_a, l.ssm_dt);
-  ops::delta_net(ctx, o, u, beta, decay, shape, runs);
-  ops::gated_norm(ctx, o, z, l.ssm_norm, cfg_.value_dim, cfg_.norm_eps);
-  ops::matmul(ctx, o, {{y, l.ssm_out}});
+  ops::matmul_q8(ctx, h, {{mixed, l.attn_qkv}, {z, l.attn_gate}, {beta, l.ssm_beta}, {decay, l.ssm_alpha}});
+  ops::conv_and_gates(ctx, u, beta, decay, mixed, l.ssm_conv1d, l.ssm_a, l.ssm_dt, shape, cfg_.norm_eps, runs);
+  ops::delta_net_q8(ctx, o, u, beta, decay, z, l.ssm_norm, shape, cfg_.norm_eps, runs);
+  ops::matmul_q8(ctx, o, {{y, l.ssm_out, x}});
 }
 
-// y = ffn_down (silu(ffn_gate h) * ffn_up h)
-void Qwen35::dense_ffn(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& y) noexcept {
-  const TensorView gate = b_.gate.rows(h.rows), up = b_.up.rows(h.rows);
-  ops::matmul(ctx, h, {{gate, l.ffn_gate}, {up, l.ffn_up}});
-  ops::swiglu(ctx, gate, gate, up);
-  ops::matmul(ctx, gate, {{y, l.ffn_down}});
+// x += ffn_down (silu(ffn_gate h) * ffn_up h)
+void Qwen35::dense_ffn(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& x) noexcept {
+  const TensorView gate = b_.gate.rows(h.rows), up = b_.up.rows(h.rows), y = b_.y.rows(h.rows);
+  ops::matmul_q8(ctx, h, {{gate, l.ffn_gate}, {up, l.ffn_up}});
+  ops::swiglu_q8(ctx, gate, gate, up);
+  ops::matmul_q8(ctx, gate, {{y, l.ffn_down, x}});
 }
 
 void Qwen35::logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept {
@@ -319,21 +314,20 @@ TensorView Qwen35::head_forward(Ctx& ctx, std::span<const HeadRows> sequences, H
     first += s.n;
   }
   ops::matmul(ctx, pair, {{x, head_.eh_proj}});
-  ops::rms_norm(ctx, h, x, l.attn_norm, cfg_.norm_eps);
-  ops::matmul(ctx, h, {{k, l.attn_k}, {v, l.attn_v}});
-  keep_kv(ctx, l, k, v);
+  ops::rms_norm_q8(ctx, h, x, l.attn_norm, cfg_.norm_eps);
+  ops::matmul_q8(ctx, h, {{k, l.attn_k}, {v, l.attn_v}});
+  norm_rope_store(ctx, {}, l, k, v);
   if (output == HeadOutput::kNone) return {};
 
   if (output == HeadOutput::kLast) R = keep_last_rows(sequences);
   x = b_.x.rows(R);
   h = b_.h.rows(R);
-  const TensorView qg = b_.qg.rows(R), y = b_.y.rows(R), hidden = b_.head_hidden.rows(R);
+  const TensorView qg = b_.qg.rows(R), hidden = b_.head_hidden.rows(R);
   ops::matmul(ctx, h, {{qg, l.attn_q}});
-  attend(ctx, l, qg, y);
-  ops::add(ctx, x, y);
-  ops::rms_norm(ctx, h, x, l.post_attention_norm, cfg_.norm_eps);
-  dense_ffn(ctx, l, h, y);
-  ops::add(ctx, x, y);
+  ops::norm_and_rope(ctx, query_heads(l, qg), cfg_.head_dim, cfg_.norm_eps, b_.cos.rows(R), b_.sin.rows(R));
+  attend(ctx, l, qg, x);
+  ops::rms_norm_q8(ctx, h, x, l.post_attention_norm, cfg_.norm_eps);
+  dense_ffn(ctx, l, h, x);
   ops::rms_norm(ctx, hidden, x, head_.shared_head_norm, cfg_.norm_eps);
   return hidden;
 }

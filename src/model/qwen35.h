@@ -77,11 +77,13 @@ class Qwen35 final : public Model {
   void bind_block(WeightLoader& loader, Layer& layer, int block, WeightRole role);
 
   void layer(Ctx& ctx, const Layer& l, const TensorView& x) noexcept;
-  void attention(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& y) noexcept;
-  void delta_net(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& y) noexcept;
-  void dense_ffn(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& y) noexcept;
-  void keep_kv(Ctx& ctx, const Layer& l, const TensorView& k, const TensorView& v) noexcept;
-  void attend(Ctx& ctx, const Layer& l, const TensorView& qg, const TensorView& y) noexcept;
+  void attention(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& x) noexcept;
+  void delta_net(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& x) noexcept;
+  void dense_ffn(Ctx& ctx, const Layer& l, const TensorView& h, const TensorView& x) noexcept;
+  ops::Heads query_heads(const Layer& l, const TensorView& qg) const noexcept;
+  void norm_rope_store(Ctx& ctx, const ops::Heads& q, const Layer& l, const TensorView& k,
+                       const TensorView& v) noexcept;
+  void attend(Ctx& ctx, const Layer& l, const TensorView& qg, const TensorView& x) noexcept;
   int64_t keep_last_rows(std::span<const HeadRows> sequences) noexcept;
   void begin_rows(Ctx& ctx, int64_t n) noexcept;
   void enter_layer(std::span<const SequenceRows> sequences, int il) noexcept;

@@ -1,18 +1,12 @@
 #include "ops/attention.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/sincos.h"
 #include "ops/profile.h"
 
 namespace nextn::ops {
-
-namespace {
-
-constexpr int kMaxGroup = 32;     // query heads that share a KV head
-constexpr int kMaxHeadDim = 512;  // both are checked when a model is loaded
-
-}  // namespace
 
 void rope_angles(Ctx& ctx, const TensorView& cos, const TensorView& sin, std::span<const double> freq,
                  const int64_t* positions) noexcept {
@@ -26,88 +20,198 @@ void rope_angles(Ctx& ctx, const TensorView& cos, const TensorView& sin, std::sp
   });
 }
 
-void norm_and_rope(Ctx& ctx, const TensorView& x, int n_heads, int64_t head_stride, int head_dim, const float* w,
-                   float eps, const TensorView& cos, const TensorView& sin) noexcept {
-  const OpTimer timer(ctx, "norm_and_rope");
-  const int n_rot = static_cast<int>(2 * cos.cols);
-  ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
-    for (int h = 0; h < n_heads; h++) {
-      float* const head = x.row(r) + h * head_stride;
-      ctx.kernels.rms_norm(head, head, w, head_dim, eps);
-      ctx.kernels.rope(head, cos.row(r), sin.row(r), n_rot);
-    }
+namespace {
+
+void norm_and_rope_head(const Ctx& ctx, const Heads& heads, int64_t r, int h, int head_dim, float eps,
+                        const TensorView& cos, const TensorView& sin) noexcept {
+  float* const head = heads.x.row(r) + h * heads.stride;
+  ctx.kernels.rms_norm(head, head, heads.norm, head_dim, eps);
+  ctx.kernels.rope(head, cos.row(r), sin.row(r), static_cast<int>(2 * cos.cols));
+}
+
+// Calls body(row, head) for all of them, some heads at a time: a prompt's rows are enough to share out, a step's are
+// not.
+template <class Body>
+void for_heads(Ctx& ctx, int64_t n_rows, int n_heads, const Body& body) noexcept {
+  const int at_once = n_rows >= 4 * ctx.pool.n_threads() ? n_heads : std::max(1, n_heads / (2 * ctx.pool.n_threads()));
+  const int n_parts = (n_heads + at_once - 1) / at_once;
+  ctx.pool.run(static_cast<int>(n_rows) * n_parts, [&](int task) {
+    const int first = task % n_parts * at_once, last = std::min(first + at_once, n_heads);
+    for (int h = first; h < last; h++) body(task / n_parts, h);
   });
 }
 
-void store_kv(Ctx& ctx, const TensorView& k, const TensorView& v, int n_kv_heads, int head_dim,
-              std::span<const AttentionRow> rows) noexcept {
-  const OpTimer timer(ctx, "store_kv");
-  ctx.pool.run(static_cast<int>(rows.size()), [&](int r) {
+}  // namespace
+
+void norm_and_rope(Ctx& ctx, const Heads& heads, int head_dim, float eps, const TensorView& cos,
+                   const TensorView& sin) noexcept {
+  const OpTimer timer(ctx, "norm_and_rope");
+  for_heads(ctx, heads.x.rows, heads.n,
+            [&](int r, int h) { norm_and_rope_head(ctx, heads, r, h, head_dim, eps, cos, sin); });
+}
+
+void norm_rope_store(Ctx& ctx, const Heads& q, const Heads& k, const TensorView& v, int head_dim, float eps,
+                     const TensorView& cos, const TensorView& sin, std::span<const AttentionRow> rows) noexcept {
+  const OpTimer timer(ctx, "norm_rope_store");
+  for_heads(ctx, static_cast<int64_t>(rows.size()), q.n + k.n, [&](int r, int h) {
+    if (h < q.n) return norm_and_rope_head(ctx, q, r, h, head_dim, eps, cos, sin);
+    h -= q.n;
+    norm_and_rope_head(ctx, k, r, h, head_dim, eps, cos, sin);
     const AttentionRow& row = rows[static_cast<size_t>(r)];
     if (row.skip_store) return;
     const KvView& c = row.cache;
-    for (int h = 0; h < n_kv_heads; h++) {
-      kv_store(c.k_type, k.row(r) + h * head_dim, head_dim, c.k + row.position * c.k_stride + h * c.k_head);
-      kv_store(c.v_type, v.row(r) + h * head_dim, head_dim, c.v + row.position * c.v_stride + h * c.v_head);
-    }
+    kv_store(c.k_type, k.x.row(r) + h * k.stride, head_dim, c.k + row.position * c.k_stride + h * c.k_head);
+    kv_store(c.v_type, v.row(r) + h * head_dim, head_dim, c.v + row.position * c.v_stride + h * c.v_head);
   });
 }
 
-void attend(Ctx& ctx, const TensorView& out, const TensorView& q, int64_t q_stride, int n_heads, int n_kv_heads,
-            int head_dim, float scale, std::span<const AttentionRow> rows) noexcept {
-  const OpTimer timer(ctx, "attend");
-  const int n_group = n_heads / n_kv_heads;
-  ctx.pool.run(static_cast<int>(rows.size()) * n_kv_heads, [&](int task) {
-    const int r = task / n_kv_heads, g = task % n_kv_heads;
-    const AttentionRow& row = rows[static_cast<size_t>(r)];
-    const KvView& c = row.cache;
-    float* const o = out.row(r) + static_cast<int64_t>(g) * n_group * head_dim;
-    float m[kMaxGroup], l[kMaxGroup], m_next[kMaxGroup], l_next[kMaxGroup];
-    alignas(64) float o_next[kMaxGroup * kMaxHeadDim];
-    AttendArgs args{.q = q.row(r) + static_cast<int64_t>(g) * n_group * q_stride,
-                    .q_stride = q_stride,
-                    .n_group = n_group,
-                    .head_dim = head_dim,
-                    .scale = scale,
-                    .k_type = c.k_type,
-                    .v_type = c.v_type,
-                    .k = nullptr,
-                    .v = nullptr,
-                    .k_stride = c.k_stride,
-                    .v_stride = c.v_stride,
-                    .n = 0,
-                    .m = m,
-                    .l = l,
-                    .o = o};
-    for (int64_t first = 0; first <= row.position; first += kKvPiece) {
-      args.k = c.k + first * c.k_stride + g * c.k_head;
-      args.v = c.v + first * c.v_stride + g * c.v_head;
-      args.n = static_cast<int>(std::min<int64_t>(kKvPiece, row.position + 1 - first));
-      ctx.kernels.attend(args);
-      if (first != 0) {
-        for (int h = 0; h < n_group; h++) {
-          ctx.kernels.attend_merge(&m[h], &l[h], o + h * head_dim, m_next[h], l_next[h], o_next + h * head_dim,
-                                   head_dim);
-        }
+namespace {
+
+// What one call of attend() works on.
+struct Attention {
+  Ctx& ctx;
+  const TensorView &out, &qg;
+  int n_kv_heads, n_group, head_dim;
+  float scale;
+  std::span<const AttentionRow> rows;
+
+  // Head h of row r: queries, then gates.
+  const float* queries(int r, int h) const noexcept { return qg.row(r) + static_cast<int64_t>(h) * 2 * head_dim; }
+};
+
+// Some rows and one KV head: piece after piece is merged into the rows' outputs.
+class AttentionUnit {
+ public:
+  void begin(int first_row, int n_rows, int kv_head) noexcept {
+    first_row_ = first_row;
+    n_rows_ = n_rows;
+    kv_head_ = kv_head;
+  }
+
+  // Pieces may be computed at the same time, but are merged one after another, the first one first; so a thread waits
+  // here for the piece before its own, which is always running already.
+  void attend(const Attention& a, int piece) noexcept {
+    alignas(64) float o[kMaxAttendQueries * kMaxHeadDim];
+    float m[kMaxAttendQueries], l[kMaxAttendQueries];
+    for (int r = 0; r < n_rows_;) r += attend_same_cache(a, piece, r, m, l, o);
+    spin_until(n_merged_, piece);
+    merge(a, piece, m, l, o);
+    n_merged_.store(piece + 1, std::memory_order_release);
+  }
+
+  void finish(const Attention& a) noexcept {
+    for (int i = 0; i < n_rows_ * a.n_group; i++) {
+      float* const o = head(a, i);
+      const float whole = 1 / l_[i];
+      for (int d = 0; d < a.head_dim; d++) o[d] *= whole;
+      const int r = first_row_ + i / a.n_group, h = kv_head_ * a.n_group + i % a.n_group;
+      a.ctx.kernels.sigmoid_gate(o, a.queries(r, h) + a.head_dim, a.head_dim);
+      quantize_part(a.ctx, a.out, r, static_cast<int64_t>(h) * a.head_dim, a.head_dim);
+    }
+  }
+
+  int n_pieces(const Attention& a) const noexcept {
+    int64_t last = 0;
+    for (int r = 0; r < n_rows_; r++) last = std::max(last, a.rows[static_cast<size_t>(first_row_ + r)].position);
+    return static_cast<int>(last / kKvPiece) + 1;
+  }
+
+ private:
+  // The number of positions of a piece that row r sees.
+  int positions(const Attention& a, int piece, int r) const noexcept {
+    const int64_t n = a.rows[static_cast<size_t>(first_row_ + r)].position + 1 - static_cast<int64_t>(piece) * kKvPiece;
+    return static_cast<int>(std::clamp<int64_t>(n, 0, kKvPiece));
+  }
+  float* head(const Attention& a, int i) const noexcept {
+    return a.out.row(first_row_ + i / a.n_group) +
+           static_cast<int64_t>(kv_head_ * a.n_group + i % a.n_group) * a.head_dim;
+  }
+
+  // The rows from r on that read the same cache; gives their number.
+  int attend_same_cache(const Attention& a, int piece, int r, float* m, float* l, float* o) const noexcept {
+    const KvView& c = a.rows[static_cast<size_t>(first_row_ + r)].cache;
+    int n[kMaxAttendQueries], count = 0;
+    while (r + count < n_rows_ && a.rows[static_cast<size_t>(first_row_ + r + count)].cache.k == c.k) {
+      n[count] = positions(a, piece, r + count);
+      count++;
+    }
+    const int64_t at = static_cast<int64_t>(piece) * kKvPiece, o_row = static_cast<int64_t>(a.n_group) * a.head_dim;
+    a.ctx.kernels.attend({.q = a.queries(first_row_ + r, kv_head_ * a.n_group),
+                          .q_row = a.qg.stride,
+                          .q_head = int64_t{2} * a.head_dim,
+                          .n_rows = count,
+                          .n_group = a.n_group,
+                          .head_dim = a.head_dim,
+                          .scale = a.scale,
+                          .k_type = c.k_type,
+                          .v_type = c.v_type,
+                          .k = c.k + at * c.k_stride + kv_head_ * c.k_head,
+                          .v = c.v + at * c.v_stride + kv_head_ * c.v_head,
+                          .k_stride = c.k_stride,
+                          .v_stride = c.v_stride,
+                          .n = n,
+                          .m = m + r * a.n_group,
+                          .l = l + r * a.n_group,
+                          .o = o + r * o_row,
+                          .o_row = o_row});
+    return count;
+  }
+
+  void merge(const Attention& a, int piece, const float* m, const float* l, const float* o) noexcept {
+    for (int i = 0; i < n_rows_ * a.n_group; i++, o += a.head_dim) {
+      if (positions(a, piece, i / a.n_group) == 0) continue;
+      if (piece == 0) {
+        m_[i] = m[i];
+        l_[i] = l[i];
+        std::copy_n(o, a.head_dim, head(a, i));
+      } else {
+        a.ctx.kernels.attend_merge(&m_[i], &l_[i], head(a, i), m[i], l[i], o, a.head_dim);
       }
-      args.m = m_next;
-      args.l = l_next;
-      args.o = o_next;
     }
-    for (int h = 0; h < n_group; h++) {
-      const float whole = 1 / l[h];
-      for (int d = 0; d < head_dim; d++) o[h * head_dim + d] *= whole;
-    }
-  });
-}
+  }
 
-void gate_heads(Ctx& ctx, const TensorView& out, const TensorView& gate, int64_t gate_stride, int n_heads,
-                int head_dim) noexcept {
-  const OpTimer timer(ctx, "gate_heads");
-  ctx.pool.run(static_cast<int>(out.rows), [&](int r) {
-    for (int h = 0; h < n_heads; h++) {
-      ctx.kernels.sigmoid_gate(out.row(r) + h * head_dim, gate.row(r) + h * gate_stride, head_dim);
-    }
+  int first_row_ = 0, n_rows_ = 0, kv_head_ = 0;
+  std::atomic<int> n_merged_{0};
+  float m_[kMaxAttendQueries], l_[kMaxAttendQueries];
+};
+
+constexpr int kMaxSplitUnits = 32;  // with more of them than this, threads have enough to do without sharing one
+
+}  // namespace
+
+void gated_attend_q8(Ctx& ctx, const TensorView& out, const TensorView& qg, int n_heads, int n_kv_heads, int head_dim,
+                     float scale, std::span<const AttentionRow> rows) noexcept {
+  const OpTimer timer(ctx, "gated_attend_q8");
+  ctx.act.source = out.data;
+  const int n_group = n_heads / n_kv_heads, n_rows = static_cast<int>(rows.size());
+  const Attention a = {ctx, out, qg, n_kv_heads, n_group, head_dim, scale, rows};
+  const int at_once = std::max(1, kMaxAttendQueries / n_group);
+  const int n_units = (n_rows + at_once - 1) / at_once * n_kv_heads;
+  const auto begin = [&](AttentionUnit& unit, int u) {
+    const int first = u / n_kv_heads * at_once;
+    unit.begin(first, std::min(at_once, n_rows - first), u % n_kv_heads);
+  };
+  if (n_units > std::min(kMaxSplitUnits, 2 * ctx.pool.n_threads())) {
+    ctx.pool.run(n_units, [&](int u) {
+      AttentionUnit unit;
+      begin(unit, u);
+      for (int piece = 0, n = unit.n_pieces(a); piece < n; piece++) unit.attend(a, piece);
+      unit.finish(a);
+    });
+    return;
+  }
+  AttentionUnit units[kMaxSplitUnits];
+  int n_pieces = 0;
+  for (int u = 0; u < n_units; u++) {
+    begin(units[u], u);
+    n_pieces = std::max(n_pieces, units[u].n_pieces(a));
+  }
+  // Piece by piece, so that threads work on different units as long as there are enough.
+  ctx.pool.run(n_units * n_pieces, [&](int task) {
+    AttentionUnit& unit = units[task % n_units];
+    const int piece = task / n_units, n = unit.n_pieces(a);
+    if (piece < n) unit.attend(a, piece);
+    if (piece + 1 == n) unit.finish(a);
   });
 }
 

@@ -20,22 +20,26 @@ struct AttentionRow {
 void rope_angles(Ctx& ctx, const TensorView& cos, const TensorView& sin, std::span<const double> freq,
                  const int64_t* positions) noexcept;
 
-// For each of n_heads heads of each row of x (head h at column h * head_stride): RMS norm with w (head_dim), then rope
-// on the first n_rot dimensions.
-void norm_and_rope(Ctx& ctx, const TensorView& x, int n_heads, int64_t head_stride, int head_dim, const float* w,
-                   float eps, const TensorView& cos, const TensorView& sin) noexcept;
+// Heads side by side in the rows of x, head h at column h * stride, each head_dim wide.
+struct Heads {
+  TensorView x;
+  int n = 0;
+  int64_t stride = 0;
+  const float* norm = nullptr;  // (head_dim)
+};
 
-// Puts row r's k and v (R, Hkv * Dh) at its position.
-void store_kv(Ctx& ctx, const TensorView& k, const TensorView& v, int n_kv_heads, int head_dim,
-              std::span<const AttentionRow> rows) noexcept;
+// Each head: RMS norm with `norm`, then rope on its first n_rot dimensions; in place.
+void norm_and_rope(Ctx& ctx, const Heads& heads, int head_dim, float eps, const TensorView& cos,
+                   const TensorView& sin) noexcept;
 
-// out (R, H * Dh) = softmax(scale q k^T) v over positions 0 .. rows[r].position. Head h of q is at column h * q_stride
-// and reads KV head h / (H / Hkv). Pieces are cut at absolute multiples of kKvPiece and merged in ascending order.
-void attend(Ctx& ctx, const TensorView& out, const TensorView& q, int64_t q_stride, int n_heads, int n_kv_heads,
-            int head_dim, float scale, std::span<const AttentionRow> rows) noexcept;
+// norm_and_rope of q and of k, then k and v (R, Hkv * Dh) into the caches at the rows' positions.
+void norm_rope_store(Ctx& ctx, const Heads& q, const Heads& k, const TensorView& v, int head_dim, float eps,
+                     const TensorView& cos, const TensorView& sin, std::span<const AttentionRow> rows) noexcept;
 
-// out (R, H * Dh) *= sigmoid(gate), head h's gate at column h * gate_stride of `gate`.
-void gate_heads(Ctx& ctx, const TensorView& out, const TensorView& gate, int64_t gate_stride, int n_heads,
-                int head_dim) noexcept;
+// out (R, H * Dh) = softmax(scale q k^T) v * sigmoid(gate) over positions 0 .. rows[r].position, and out quantised for
+// matmul_q8. qg holds, for every head in turn, head_dim queries and head_dim gates; head h reads KV head h / (H / Hkv).
+// Pieces are cut at absolute multiples of kKvPiece and merged in ascending order.
+void gated_attend_q8(Ctx& ctx, const TensorView& out, const TensorView& qg, int n_heads, int n_kv_heads, int head_dim,
+                     float scale, std::span<const AttentionRow> rows) noexcept;
 
 }  // namespace nextn::ops

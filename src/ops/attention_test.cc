@@ -35,8 +35,16 @@ struct Cache {
     view = {k_bytes.data(), v_bytes.data(), kKvHeads * k_head, kKvHeads * v_head, k_head, v_head, k_type, v_type};
     std::vector<ops::AttentionRow> rows(kCtx);
     for (int p = 0; p < kCtx; p++) rows[p] = {.position = p, .cache = view};
-    ops::store_kv(ctx, TensorView(k.data(), kCtx, kKvHeads * kDim), TensorView(v.data(), kCtx, kKvHeads * kDim),
-                  kKvHeads, kDim, rows);
+    store(ctx, k, v, rows);
+  }
+  // Without a norm or a rotation: rows of k come out of the norm as they are meant to be stored.
+  static void store(Ctx& ctx, std::vector<float>& k, std::vector<float>& v,
+                    const std::vector<ops::AttentionRow>& rows) {
+    const std::vector<float> ones(kDim, 1.0f);
+    const auto n = static_cast<int64_t>(rows.size());
+    const TensorView none(nullptr, n, 0);
+    ops::norm_rope_store(ctx, {}, {TensorView(k.data(), n, kKvHeads * kDim), kKvHeads, kDim, ones.data()},
+                         TensorView(v.data(), n, kKvHeads * kDim), kDim, 1e-6f, none, none, rows);
   }
   static std::vector<float> read(KvType type, const uint8_t* cached) {
     std::vector<float> x(kDim);
@@ -61,8 +69,12 @@ struct Cache {
 std::vector<float> attend(Ctx& ctx, std::vector<float>& q, const std::vector<ops::AttentionRow>& rows) {
   const auto n = static_cast<int64_t>(rows.size());
   std::vector<float> out(static_cast<size_t>(n * kHeads * kDim));
-  ops::attend(ctx, TensorView(out.data(), n, kHeads * kDim), TensorView(q.data(), n, kHeads * kQStride), kQStride,
-              kHeads, kKvHeads, kDim, kScale, rows);
+  for (size_t i = 0; i < q.size(); i++) {
+    if (i % kQStride >= kDim) q[i] = 100;  // gates that are exactly 1
+  }
+  ctx.act = ActBuffer(n, kHeads * kDim);
+  ops::gated_attend_q8(ctx, TensorView(out.data(), n, kHeads * kDim), TensorView(q.data(), n, kHeads * kQStride),
+                       kHeads, kKvHeads, kDim, kScale, rows);
   return out;
 }
 
@@ -138,7 +150,7 @@ TEST(AttentionOp, ASkippedRowIsNotStored) {
   std::vector<float> other = random_floats(2 * kKvHeads * kDim, 8);
   const TensorView x(other.data(), 2, kKvHeads * kDim);
   const std::vector<ops::AttentionRow> rows = {{3, cache.view, true}, {4, cache.view, false}};
-  ops::store_kv(ctx, x, x, kKvHeads, kDim, rows);
+  Cache::store(ctx, other, other, rows);
   const size_t row = kKvHeads * kDim * sizeof(float);
   EXPECT_EQ(std::memcmp(cache.k_bytes.data(), before.data(), 4 * row), 0);
   EXPECT_EQ(std::memcmp(cache.k_bytes.data() + 4 * row, x.row(1), row), 0);
@@ -157,7 +169,7 @@ TEST(AttentionOp, HeadsAreNormedThenRotatedThenGated) {
   ops::rope_angles(ctx, c, s, freq, positions);
   std::vector<float> x = random_floats(n_rows * kHeads * kQStride, 10);
   const std::vector<float> before = x;
-  ops::norm_and_rope(ctx, TensorView(x.data(), n_rows, kHeads * kQStride), kHeads, kQStride, kDim, w.data(), 1e-6f, c,
+  ops::norm_and_rope(ctx, {TensorView(x.data(), n_rows, kHeads * kQStride), kHeads, kQStride, w.data()}, kDim, 1e-6f, c,
                      s);
   for (int r = 0; r < n_rows; r++) {
     for (int h = 0; h < kHeads; h++) {
@@ -175,13 +187,73 @@ TEST(AttentionOp, HeadsAreNormedThenRotatedThenGated) {
       for (int d = kDim; d < kQStride; d++) EXPECT_EQ(out[d], in[d]) << "the gate beside the head";
     }
   }
-  std::vector<float> o(n_rows * kHeads * kDim, 1.0f);
-  const TensorView qg(x.data(), n_rows, kHeads * kQStride);
-  ops::gate_heads(ctx, TensorView(o.data(), n_rows, kHeads * kDim), qg.columns(kDim, qg.cols - kDim), kQStride, kHeads,
-                  kDim);
-  for (int i = 0; i < n_rows * kHeads * kDim; i++) {
-    const double gate = before[i / kDim * kQStride + kDim + i % kDim];
-    EXPECT_NEAR(o[i], 1 / (1 + std::exp(-gate)), 1e-6);
+}
+
+// All in one op, against the single ones: queries normed and rotated, keys too and stored, values stored.
+TEST(AttentionOp, NormRopeStoreIsItsParts) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  for (const int n_rows : {1, 3, 11}) {
+    const Cache cache(ctx, KvType::kF16, KvType::kQ8_0, 12);
+    const int n_pairs = 8;
+    std::vector<float> cos = random_floats(n_rows * n_pairs, 13), sin = random_floats(n_rows * n_pairs, 14),
+                       q_norm = random_floats(kDim, 15), k_norm = random_floats(kDim, 16);
+    const TensorView c(cos.data(), n_rows, n_pairs), s(sin.data(), n_rows, n_pairs);
+    std::vector<float> q = random_floats(n_rows * kHeads * kQStride, 17),
+                       k = random_floats(n_rows * kKvHeads * kDim, 18), v = random_floats(n_rows * kKvHeads * kDim, 19),
+                       q_parts = q, k_parts = k;
+    std::vector<ops::AttentionRow> rows;
+    for (int r = 0; r < n_rows; r++) rows.push_back({.position = 40 + 3 * r, .cache = cache.view});
+    const auto heads = [&](std::vector<float>& x, int n, int64_t stride, const std::vector<float>& norm) {
+      return ops::Heads{TensorView(x.data(), n_rows, n * stride), n, stride, norm.data()};
+    };
+    ops::norm_and_rope(ctx, heads(q_parts, kHeads, kQStride, q_norm), kDim, 1e-6f, c, s);
+    ops::norm_and_rope(ctx, heads(k_parts, kKvHeads, kDim, k_norm), kDim, 1e-6f, c, s);
+    ops::norm_rope_store(ctx, heads(q, kHeads, kQStride, q_norm), heads(k, kKvHeads, kDim, k_norm),
+                         TensorView(v.data(), n_rows, kKvHeads * kDim), kDim, 1e-6f, c, s, rows);
+    EXPECT_EQ(q, q_parts);
+    EXPECT_EQ(k, k_parts);
+    for (int r = 0; r < n_rows; r++) {
+      for (int h = 0; h < kKvHeads; h++) {
+        std::vector<uint8_t> bytes(static_cast<size_t>(kv_bytes(KvType::kF32, kDim)));
+        const size_t at = static_cast<size_t>(r * kKvHeads + h) * kDim;
+        kv_store(KvType::kF16, &k_parts[at], kDim, bytes.data());
+        EXPECT_EQ(std::memcmp(bytes.data(), cache.view.k + (40 + 3 * r) * cache.view.k_stride + h * cache.view.k_head,
+                              static_cast<size_t>(cache.view.k_head)),
+                  0);
+        kv_store(KvType::kQ8_0, &v[at], kDim, bytes.data());
+        EXPECT_EQ(std::memcmp(bytes.data(), cache.view.v + (40 + 3 * r) * cache.view.v_stride + h * cache.view.v_head,
+                              static_cast<size_t>(cache.view.v_head)),
+                  0);
+      }
+    }
+  }
+}
+
+TEST(AttentionOp, HeadsAreGatedThenQuantised) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  const Cache cache(ctx, KvType::kF16, KvType::kF16, 20);
+  const std::vector<ops::AttentionRow> rows = {{300, cache.view}, {301, cache.view}};
+  std::vector<float> qg = random_floats(2 * kHeads * kQStride, 21), open = qg;
+  const std::vector<float> ungated = attend(ctx, open, rows);
+  std::vector<float> out(ungated.size());
+  ops::gated_attend_q8(ctx, TensorView(out.data(), 2, kHeads * kDim), TensorView(qg.data(), 2, kHeads * kQStride),
+                       kHeads, kKvHeads, kDim, kScale, rows);
+  for (size_t i = 0; i < out.size(); i++) {
+    const double gate = qg[i / kDim * kQStride + kDim + i % kDim];
+    EXPECT_NEAR(out[i], ungated[i] / (1 + std::exp(-gate)), 1e-6);
+  }
+  ASSERT_EQ(ctx.act.source, out.data());
+  const int64_t width = kHeads * kDim;
+  std::vector<int8_t> q(width);
+  std::vector<float> scale(width / kActBlock);
+  std::vector<int32_t> sum(width / 16);
+  for (int r = 0; r < 2; r++) {
+    ctx.kernels.quantize(&out[r * width], width, q.data(), scale.data(), sum.data());
+    EXPECT_EQ(std::memcmp(q.data(), ctx.act.q(r, width), q.size()), 0);
+    EXPECT_EQ(std::memcmp(scale.data(), ctx.act.scale(r, width), scale.size() * sizeof(float)), 0);
+    EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, width), sum.size() * sizeof(int32_t)), 0);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+#include "tensor/tensor_view.h"
 
 namespace nextn {
 
@@ -18,7 +19,7 @@ enum class Fault : uint8_t {
   kOrder,   // a norm over several rows at once adds its squares in another order
 };
 
-// Activation rows in 8 bits, filled by ops::matmul.
+// Activation rows in 8 bits: those of one matrix at a time.
 class ActBuffer {
  public:
   ActBuffer() = default;
@@ -32,6 +33,7 @@ class ActBuffer {
     return static_cast<size_t>(row_limit * k_limit + row_limit * k_limit / kActBlock * 4 + row_limit * k_limit / 16 * 4);
   }
   size_t size_bytes() const noexcept { return q_.size() + scale_.size() + sum_.size(); }
+  const float* source = nullptr;  // the rows that are held
   // Row r of rows that are k wide.
   int8_t* q(int64_t r, int64_t k) noexcept { return q_.as<int8_t>() + r * k; }
   float* scale(int64_t r, int64_t k) noexcept { return scale_.as<float>() + r * (k / kActBlock); }
@@ -85,5 +87,15 @@ struct Ctx {
   StepProfile* profile = nullptr;  // takes the time of every op, when set
   TileSlots tiles = {};  // for weights that are left in the file: twice their largest tile
 };
+
+namespace ops {
+
+// Columns [first, first + n) of row r of x, whole blocks of kActBlock, into the activation buffer.
+inline void quantize_part(Ctx& ctx, const TensorView& x, int64_t r, int64_t first, int64_t n) noexcept {
+  ctx.kernels.quantize(x.row(r) + first, n, ctx.act.q(r, x.cols) + first, ctx.act.scale(r, x.cols) + first / kActBlock,
+                       ctx.act.sum(r, x.cols) + first / 16);
+}
+
+}  // namespace ops
 
 }  // namespace nextn

@@ -11,11 +11,19 @@ namespace nextn::ops {
 namespace {
 
 constexpr int kMaxTaps = 8;         // checked when a model is loaded
-constexpr int kChannelBlock = 512;  // channels of one task
-constexpr int kStateRowBlock = 32;  // state rows of one task
+constexpr int kChannelBlock = 512;  // channels of one task; key heads are no wider
+constexpr int kGateRows = 8;        // rows of one task
 
 float softplus(float x) noexcept {
   return x > 20 ? x : static_cast<float>(log_f64(1.0 + exp_f32(x)));
+}
+
+// beta = sigmoid(beta), decay = exp(a softplus(decay + dt)), one row of n heads.
+void gates(float* beta, float* decay, const float* a, const float* dt, int n) noexcept {
+  for (int h = 0; h < n; h++) {
+    beta[h] = 1 / (1 + exp_f32(-beta[h]));
+    decay[h] = exp_f32(a[h] * softplus(decay[h] + dt[h]));
+  }
 }
 
 constexpr float kZeros[kChannelBlock] = {};
@@ -39,105 +47,109 @@ void conv_run(Ctx& ctx, const TensorView& u, const TensorView& m, const TensorVi
   }
 }
 
-// The draft rows of a run as the next step will replay them: what was consumed is what is stored.
+// The draft rows of a run as the next step will replay them: what was consumed is what is stored. The part of value
+// head h, and of its key head if no earlier value head shares it.
 void record_drafts(const TensorView& u, const TensorView& beta, const TensorView& decay, const DeltaShape& shape,
-                   const DeltaRun& run) noexcept {
-  const int64_t n_kv = u.cols - shape.k_column();
+                   const DeltaRun& run, int h) noexcept {
+  const int64_t k_at = static_cast<int64_t>(h) * shape.key_dim, v_at = static_cast<int64_t>(h) * shape.value_dim,
+                n_kv = u.cols - shape.k_column();
   for (int i = 0; i < run.n_draft; i++) {
     const int r = run.first_row + run.n_sure + i;
+    const float* const from = u.row(r) + shape.k_column();
     float* const record = run.delta.fresh + i * run.delta.record_stride;
-    std::memcpy(record, u.row(r) + shape.k_column(), static_cast<size_t>(n_kv) * sizeof(float));
-    std::memcpy(record + n_kv, beta.row(r), static_cast<size_t>(shape.n_value_heads) * sizeof(float));
-    std::memcpy(record + n_kv + shape.n_value_heads, decay.row(r),
-                static_cast<size_t>(shape.n_value_heads) * sizeof(float));
+    if (h < shape.n_key_heads) std::copy_n(from + k_at, shape.key_dim, record + k_at);
+    std::copy_n(from + shape.k_column() + v_at, shape.value_dim, record + shape.k_column() + v_at);
+    record[n_kv + h] = beta.row(r)[h];
+    record[n_kv + shape.n_value_heads + h] = decay.row(r)[h];
   }
+}
+
+// The recurrence of one value head, all of its state rows.
+void recur(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
+           const DeltaShape& shape, const DeltaRun& run, int h) noexcept {
+  const int64_t k_at = static_cast<int64_t>(h % shape.n_key_heads) * shape.key_dim,
+                v_at = static_cast<int64_t>(h) * shape.value_dim;
+  const DeltaView& delta = run.delta;
+  const int64_t record_kv = u.cols - shape.k_column();
+
+  DeltaArgs args;
+  args.state = delta.state + static_cast<int64_t>(h) * shape.value_dim * shape.key_dim;
+  args.dk = shape.key_dim;
+  if (delta.n_pending > 0 && ctx.fault != Fault::kReplay) {
+    args.replay = {.n = delta.n_pending,
+                   .q = nullptr,
+                   .k = delta.pending + k_at,
+                   .v = delta.pending + shape.k_column() + v_at,
+                   .beta = delta.pending + record_kv + h,
+                   .decay = delta.pending + record_kv + shape.n_value_heads + h,
+                   .qkv_stride = delta.record_stride,
+                   .gate_stride = delta.record_stride};
+  }
+  const float* const row = u.row(run.first_row);
+  args.step = {.n = run.n_sure + run.n_draft,
+               .q = row + k_at,
+               .k = row + shape.k_column() + k_at,
+               .v = row + shape.v_column() + v_at,
+               .beta = beta.row(run.first_row) + h,
+               .decay = decay.row(run.first_row) + h,
+               .qkv_stride = u.stride,
+               .gate_stride = beta.stride};
+  args.n_sure = run.n_sure;
+  args.o = o.row(run.first_row) + v_at;
+  args.o_stride = o.stride;
+  args.scale = 1 / __builtin_sqrtf(static_cast<float>(shape.value_dim));
+  ctx.kernels.delta_rows(args, 0, shape.value_dim);
 }
 
 }  // namespace
 
-void conv1d(Ctx& ctx, const TensorView& u, const TensorView& m, const TensorView& taps,
-            std::span<const DeltaRun> runs) noexcept {
-  const OpTimer timer(ctx, "conv1d");
-  const int n_channels = static_cast<int>(m.cols), n_blocks = (n_channels + kChannelBlock - 1) / kChannelBlock;
-  ctx.pool.run(n_blocks * static_cast<int>(runs.size()), [&](int task) {
-    const int first = task % n_blocks * kChannelBlock;
-    conv_run(ctx, u, m, taps, runs[static_cast<size_t>(task / n_blocks)], first,
-             std::min(kChannelBlock, n_channels - first));
-  });
-}
-
-void l2_norm_qk(Ctx& ctx, const TensorView& u, const DeltaShape& shape, float eps) noexcept {
-  const OpTimer timer(ctx, "l2_norm_qk");
-  ctx.pool.run(static_cast<int>(u.rows), [&](int r) {
-    for (int h = 0; h < 2 * shape.n_key_heads; h++)
-      ctx.kernels.l2_norm(u.row(r) + h * shape.key_dim, shape.key_dim, eps);
-  });
-}
-
-void delta_gates(Ctx& ctx, const TensorView& beta, const TensorView& decay, const float* a, const float* dt) noexcept {
-  const OpTimer timer(ctx, "delta_gates");
-  ctx.pool.run(static_cast<int>(beta.rows), [&](int r) {
-    for (int64_t h = 0; h < beta.cols; h++) {
-      beta.row(r)[h] = 1 / (1 + exp_f32(-beta.row(r)[h]));
-      decay.row(r)[h] = exp_f32(a[h] * softplus(decay.row(r)[h] + dt[h]));
+void conv_and_gates(Ctx& ctx, const TensorView& u, const TensorView& beta, const TensorView& decay, const TensorView& m,
+                    const TensorView& taps, const float* a, const float* dt, const DeltaShape& shape, float eps,
+                    std::span<const DeltaRun> runs) noexcept {
+  const OpTimer timer(ctx, "conv_and_gates");
+  const int key_dim = shape.key_dim, n_channels = static_cast<int>(m.cols), n_rows = static_cast<int>(beta.rows);
+  const int block = std::max(1, kChannelBlock / key_dim) * key_dim;  // whole heads of q and k
+  const int n_blocks = (n_channels + block - 1) / block, n_conv_tasks = n_blocks * static_cast<int>(runs.size());
+  // Gates are short but slow: they are taken first, a few rows at a time.
+  const int n_gate_tasks = (n_rows + kGateRows - 1) / kGateRows;
+  ctx.pool.run(n_gate_tasks + n_conv_tasks, [&](int task) {
+    if (task < n_gate_tasks) {
+      const int first = task * kGateRows, last = std::min(first + kGateRows, n_rows);
+      for (int r = first; r < last; r++) gates(beta.row(r), decay.row(r), a, dt, shape.n_value_heads);
+      return;
+    }
+    task -= n_gate_tasks;
+    const DeltaRun& run = runs[static_cast<size_t>(task / n_blocks)];
+    const int first = task % n_blocks * block, last = std::min(first + block, n_channels);
+    conv_run(ctx, u, m, taps, run, first, last - first);
+    for (int r = run.first_row; r < run.first_row + run.n_sure + run.n_draft; r++) {
+      for (int c = first; c < last && c < shape.v_column(); c += key_dim)
+        ctx.kernels.l2_norm(u.row(r) + c, key_dim, eps);
     }
   });
 }
 
-void delta_net(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
-               const DeltaShape& shape, std::span<const DeltaRun> runs) noexcept {
-  const OpTimer timer(ctx, "delta_net");
-  const int n_blocks = (shape.value_dim + kStateRowBlock - 1) / kStateRowBlock;
-  const int n_run_tasks = shape.n_value_heads * n_blocks;
-  const float scale = 1 / __builtin_sqrtf(static_cast<float>(shape.value_dim));
-  ctx.pool.run(n_run_tasks * static_cast<int>(runs.size()), [&](int task) {
-    const DeltaRun& run = runs[static_cast<size_t>(task / n_run_tasks)];
-    const int h = task % n_run_tasks / n_blocks, first = task % n_blocks * kStateRowBlock;
-    const int key_head = h % shape.n_key_heads;
-    const int64_t k_at = static_cast<int64_t>(key_head) * shape.key_dim,
-                  v_at = static_cast<int64_t>(h) * shape.value_dim;
-    const DeltaView& delta = run.delta;
-    const int64_t record_kv = u.cols - shape.k_column();
-
-    DeltaArgs args;
-    args.state = delta.state + static_cast<int64_t>(h) * shape.value_dim * shape.key_dim;
-    args.dk = shape.key_dim;
-    if (delta.n_pending > 0 && ctx.fault != Fault::kReplay) {
-      args.replay = {.n = delta.n_pending,
-                     .q = nullptr,
-                     .k = delta.pending + k_at,
-                     .v = delta.pending + shape.k_column() + v_at,
-                     .beta = delta.pending + record_kv + h,
-                     .decay = delta.pending + record_kv + shape.n_value_heads + h,
-                     .qkv_stride = delta.record_stride,
-                     .gate_stride = delta.record_stride};
-    }
-    const float* const row = u.row(run.first_row);
-    args.step = {.n = run.n_sure + run.n_draft,
-                 .q = row + k_at,
-                 .k = row + shape.k_column() + k_at,
-                 .v = row + shape.v_column() + v_at,
-                 .beta = beta.row(run.first_row) + h,
-                 .decay = decay.row(run.first_row) + h,
-                 .qkv_stride = u.stride,
-                 .gate_stride = beta.stride};
-    args.n_sure = run.n_sure;
-    args.o = o.row(run.first_row) + v_at;
-    args.o_stride = o.stride;
-    args.scale = scale;
-    ctx.kernels.delta_rows(args, first, std::min(first + kStateRowBlock, shape.value_dim));
-  });
-  for (const DeltaRun& run : runs) record_drafts(u, beta, decay, shape, run);
-}
-
-void gated_norm(Ctx& ctx, const TensorView& o, const TensorView& z, const float* w, int head_dim, float eps) noexcept {
-  const OpTimer timer(ctx, "gated_norm");
-  ctx.pool.run(static_cast<int>(o.rows), [&](int r) {
-    for (int64_t at = 0; at < o.cols; at += head_dim) {
-      float* const head = o.row(r) + at;
-      ctx.kernels.gated_rms_norm(head, head, w, z.row(r) + at, head_dim, eps);
+void delta_net_q8(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
+                  const TensorView& z, const float* w, const DeltaShape& shape, float eps,
+                  std::span<const DeltaRun> runs) noexcept {
+  const OpTimer timer(ctx, "delta_net_q8");
+  ctx.act.source = o.data;
+  const int Hv = shape.n_value_heads, Dv = shape.value_dim;
+  const bool whole_blocks = Dv % kActBlock == 0;
+  ctx.pool.run(Hv * static_cast<int>(runs.size()), [&](int task) {
+    const DeltaRun& run = runs[static_cast<size_t>(task / Hv)];
+    const int h = task % Hv;
+    recur(ctx, o, u, beta, decay, shape, run, h);
+    record_drafts(u, beta, decay, shape, run, h);
+    const int64_t at = static_cast<int64_t>(h) * Dv;
+    for (int r = run.first_row; r < run.first_row + run.n_sure + run.n_draft; r++) {
+      ctx.kernels.gated_rms_norm(o.row(r) + at, o.row(r) + at, w, z.row(r) + at, Dv, eps);
+      if (whole_blocks) quantize_part(ctx, o, r, at, Dv);
     }
   });
+  if (!whole_blocks) {
+    ctx.pool.run(static_cast<int>(o.rows), [&](int r) { quantize_part(ctx, o, r, 0, o.cols); });
+  }
 }
 
 }  // namespace nextn::ops

@@ -26,23 +26,19 @@ struct DeltaRun {
   ConvView conv;
 };
 
-// u (R, C) = silu(causal depthwise convolution of m (R, C)): tap j of n_taps weighs the column n_taps - 1 - j positions
-// back; before position 0 there are zeros. taps (n_taps, C). The runs' rings get the columns of m.
-void conv1d(Ctx& ctx, const TensorView& u, const TensorView& m, const TensorView& taps,
-            std::span<const DeltaRun> runs) noexcept;
-
-// q and k heads of u: x / max(|x|, eps), in place.
-void l2_norm_qk(Ctx& ctx, const TensorView& u, const DeltaShape& shape, float eps) noexcept;
-
-// beta (R, Hv) = sigmoid(beta); decay (R, Hv) = exp(a softplus(decay + dt)); both in place, a and dt (Hv).
-void delta_gates(Ctx& ctx, const TensorView& beta, const TensorView& decay, const float* a, const float* dt) noexcept;
+// What the delta rule reads. u (R, C) = silu(causal depthwise convolution of m (R, C)): tap j of n_taps weighs the
+// column n_taps - 1 - j positions back, before position 0 there are zeros; taps (n_taps, C). Then its q and k heads are
+// divided by max(|x|, eps). The runs' rings get the columns of m. In place: beta (R, Hv) = sigmoid(beta) and decay (R,
+// Hv) = exp(a softplus(decay + dt)), a and dt (Hv).
+void conv_and_gates(Ctx& ctx, const TensorView& u, const TensorView& beta, const TensorView& decay, const TensorView& m,
+                    const TensorView& taps, const float* a, const float* dt, const DeltaShape& shape, float eps,
+                    std::span<const DeltaRun> runs) noexcept;
 
 // o (R, Hv * Dv) = the delta rule over each run: pending records are applied, sure rows applied and kept, draft rows
-// computed and recorded (D3). Value head h goes with key head h % Hk.
-void delta_net(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
-               const DeltaShape& shape, std::span<const DeltaRun> runs) noexcept;
-
-// o = rms_norm(o; w) * silu(z), head by head; o and z (R, Hv * Dv), w (Dv).
-void gated_norm(Ctx& ctx, const TensorView& o, const TensorView& z, const float* w, int head_dim, float eps) noexcept;
+// computed and recorded (D3). Value head h goes with key head h % Hk. Then, head by head, o = rms_norm(o; w) * silu(z),
+// z (R, Hv * Dv), w (Dv), and o quantised for matmul_q8.
+void delta_net_q8(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
+                  const TensorView& z, const float* w, const DeltaShape& shape, float eps,
+                  std::span<const DeltaRun> runs) noexcept;
 
 }  // namespace nextn::ops

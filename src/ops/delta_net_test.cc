@@ -53,14 +53,15 @@ struct Text {
       mixed[il] = random_floats(kTokens * kChannels, random);
       beta[il] = random_floats(kTokens * kHeads, random);
       decay[il] = random_floats(kTokens * kHeads, random);
+      z[il] = random_floats(kTokens * kValues, random);
     }
   }
-  std::vector<float> mixed[kLayers], beta[kLayers], decay[kLayers];
+  std::vector<float> mixed[kLayers], beta[kLayers], decay[kLayers], z[kLayers];
 };
 struct Weights {
   std::mt19937 random{77};
   std::vector<float> taps = random_floats(kTaps * kChannels, random), a = {-0.1f, -0.5f, -1.0f, -3.0f},
-                     dt = random_floats(kHeads, random);
+                     dt = random_floats(kHeads, random), norm = random_floats(kShape.value_dim, random);
 };
 
 // One step of a sequence: drafts after the first n_accepted are wrong ones.
@@ -90,7 +91,8 @@ void run(Ctx& ctx, Weights& w, const std::vector<std::pair<Sequence*, Step>>& ba
     // Rows of a draft that will be rejected keep the random values. One row more than are used: none has no address.
     std::vector<float> m = random_floats((R + 1) * kChannels, w.random),
                        beta = random_floats((R + 1) * kHeads, w.random),
-                       decay = random_floats((R + 1) * kHeads, w.random), u((R + 1) * kChannels), o((R + 1) * kValues);
+                       decay = random_floats((R + 1) * kHeads, w.random),
+                       z = random_floats((R + 1) * kValues, w.random), u((R + 1) * kChannels), o((R + 1) * kValues);
     std::vector<ops::DeltaRun> runs;
     const auto each_row_that_stays = [&](const auto& body) {
       int first = 0;
@@ -103,6 +105,7 @@ void run(Ctx& ctx, Weights& w, const std::vector<std::pair<Sequence*, Step>>& ba
       std::copy_n(&s.text.mixed[il][position * kChannels], kChannels, &m[row * kChannels]);
       std::copy_n(&s.text.beta[il][position * kHeads], kHeads, &beta[row * kHeads]);
       std::copy_n(&s.text.decay[il][position * kHeads], kHeads, &decay[row * kHeads]);
+      std::copy_n(&s.text.z[il][position * kValues], kValues, &z[row * kValues]);
     });
     int first = 0;
     for (const auto& [s, step] : batch) {
@@ -110,13 +113,23 @@ void run(Ctx& ctx, Weights& w, const std::vector<std::pair<Sequence*, Step>>& ba
       first += step.n_sure + step.n_draft;
     }
     const auto rows = [R](std::vector<float>& x, int64_t cols) { return TensorView(x.data(), R, cols); };
-    ops::conv1d(ctx, rows(u, kChannels), rows(m, kChannels), view(w.taps, kChannels), runs);
+    ctx.act = ActBuffer(R + 1, kValues);
+    ops::conv_and_gates(ctx, rows(u, kChannels), rows(beta, kHeads), rows(decay, kHeads), rows(m, kChannels),
+                        view(w.taps, kChannels), w.a.data(), w.dt.data(), kShape, 1e-6f, runs);
     each_row_that_stays([&](Sequence& s, int64_t row, int64_t position) {
       std::copy_n(&u[row * kChannels], kChannels, &s.u[il][position * kChannels]);
     });
-    ops::l2_norm_qk(ctx, rows(u, kChannels), kShape, 1e-6f);
-    ops::delta_gates(ctx, rows(beta, kHeads), rows(decay, kHeads), w.a.data(), w.dt.data());
-    ops::delta_net(ctx, rows(o, kValues), rows(u, kChannels), rows(beta, kHeads), rows(decay, kHeads), kShape, runs);
+    ops::delta_net_q8(ctx, rows(o, kValues), rows(u, kChannels), rows(beta, kHeads), rows(decay, kHeads),
+                      rows(z, kValues), w.norm.data(), kShape, 1e-6f, runs);
+    for (int64_t r = 0; r < R; r++) {
+      std::vector<int8_t> q(kValues);
+      std::vector<float> scale(kValues / kActBlock);
+      std::vector<int32_t> sum(kValues / 16);
+      ctx.kernels.quantize(&o[r * kValues], kValues, q.data(), scale.data(), sum.data());
+      EXPECT_EQ(std::memcmp(q.data(), ctx.act.q(r, kValues), q.size()), 0);
+      EXPECT_EQ(std::memcmp(scale.data(), ctx.act.scale(r, kValues), scale.size() * sizeof(float)), 0);
+      EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, kValues), sum.size() * sizeof(int32_t)), 0);
+    }
     each_row_that_stays([&](Sequence& s, int64_t row, int64_t position) {
       std::copy_n(&o[row * kValues], kValues, &s.o[il][position * kValues]);
     });
@@ -192,17 +205,24 @@ class DeltaNetOp : public ::testing::Test {
   Sequence plain_;  // row by row, never drafted
 };
 
-TEST_F(DeltaNetOp, ConvolutionLooksBackAcrossSteps) {
+TEST_F(DeltaNetOp, ConvolutionLooksBackAcrossStepsAndKeyHeadsAreUnits) {
   for (int il = 0; il < kLayers; il++) {
     for (int p = 0; p < kTokens; p++) {
+      std::vector<double> u(kChannels);
       for (int c = 0; c < kChannels; c++) {
         double sum = 0;
         for (int j = 0; j < kTaps; j++) {
           const int from = p - (kTaps - 1 - j);
           if (from >= 0) sum += static_cast<double>(w_.taps[j * kChannels + c]) * text_.mixed[il][from * kChannels + c];
         }
-        ASSERT_NEAR(plain_.u[il][p * kChannels + c], sum / (1 + std::exp(-sum)), 1e-5) << p << " " << c;
+        u[c] = sum / (1 + std::exp(-sum));
       }
+      for (int head = 0; head < kShape.v_column(); head += kShape.key_dim) {
+        double sum = 0;
+        for (int i = 0; i < kShape.key_dim; i++) sum += u[head + i] * u[head + i];
+        for (int i = 0; i < kShape.key_dim; i++) u[head + i] /= std::sqrt(sum);
+      }
+      for (int c = 0; c < kChannels; c++) ASSERT_NEAR(plain_.u[il][p * kChannels + c], u[c], 1e-5) << p << " " << c;
     }
   }
 }
@@ -214,14 +234,8 @@ TEST_F(DeltaNetOp, AgreesWithANaiveRecurrenceInDoubles) {
       std::vector<double> S(Dv * Dk);
       for (int p = 0; p < kTokens; p++) {
         const float* const u = &plain_.u[il][p * kChannels];
-        const auto unit = [&](const float* x) {
-          double sum = 0;
-          std::vector<double> y(x, x + Dk);
-          for (const double value : y) sum += value * value;
-          for (double& value : y) value /= std::sqrt(sum);
-          return y;
-        };
-        const std::vector<double> q = unit(u + h % 2 * Dk), k = unit(u + 2 * Dk + h % 2 * Dk);
+        const float *const q = u + h % 2 * Dk, *const k = u + 2 * Dk + h % 2 * Dk;
+        std::vector<double> read(Dv);
         const double beta = 1 / (1 + std::exp(-static_cast<double>(text_.beta[il][p * kHeads + h])));
         const double decay = std::exp(w_.a[h] * std::log1p(std::exp(text_.decay[il][p * kHeads + h] + w_.dt[h])));
         for (int j = 0; j < Dv; j++) {
@@ -231,7 +245,14 @@ TEST_F(DeltaNetOp, AgreesWithANaiveRecurrenceInDoubles) {
             S[j * Dk + i] = decay * S[j * Dk + i] + beta * (u[4 * Dk + h * Dv + j] - recalled) * k[i];
             o += S[j * Dk + i] * q[i];
           }
-          ASSERT_NEAR(plain_.o[il][p * kValues + h * Dv + j], o / std::sqrt(Dv), 2e-6)
+          read[j] = o / std::sqrt(Dv);
+        }
+        double squares = 0;
+        for (const double o : read) squares += o * o;
+        for (int j = 0; j < Dv; j++) {
+          const double z = text_.z[il][p * kValues + h * Dv + j], silu = z / (1 + std::exp(-z));
+          ASSERT_NEAR(plain_.o[il][p * kValues + h * Dv + j],
+                      read[j] / std::sqrt(squares / Dv + 1e-6) * w_.norm[j] * silu, 2e-5)
               << "position " << p << " head " << h;
         }
       }
@@ -307,29 +328,20 @@ TEST_F(DeltaNetOp, AFaultyReplayIsNoticed) {
   EXPECT_FALSE(same(s, plain_));
 }
 
-TEST_F(DeltaNetOp, NormsAndGatesAgreeWithDoubles) {
-  std::mt19937 random(6);
-  std::vector<float> o = random_floats(3 * kValues, random), z = random_floats(3 * kValues, random),
-                     w = random_floats(kShape.value_dim, random);
-  const std::vector<float> before = o;
-  ops::gated_norm(ctx_, view(o, kValues), view(z, kValues), w.data(), kShape.value_dim, 1e-6f);
-  for (int i = 0; i < 3 * kValues; i++) {
-    const int head = i / kShape.value_dim * kShape.value_dim;
-    double sum = 0;
-    for (int j = 0; j < kShape.value_dim; j++) sum += static_cast<double>(before[head + j]) * before[head + j];
-    const double silu = z[i] / (1 + std::exp(-static_cast<double>(z[i])));
-    EXPECT_NEAR(o[i], before[i] / std::sqrt(sum / kShape.value_dim + 1e-6) * w[i - head] * silu, 5e-6);
-  }
-  // The gates where softplus changes its form, and far out.
+// Where softplus changes its form, and far out.
+TEST_F(DeltaNetOp, GatesAgreeWithDoubles) {
   const std::vector<float> raw = {-60, -20, -1, 0, 1, 19.9f, 20, 20.1f, 80, 1000};
-  for (const float x : raw) {
-    std::vector<float> beta(kHeads, x), decay(kHeads, x), dt(kHeads, 0.0f);
-    ops::delta_gates(ctx_, view(beta, kHeads), view(decay, kHeads), w_.a.data(), dt.data());
-    for (int h = 0; h < kHeads; h++) {
-      const double softplus = x > 700 ? x : std::log1p(std::exp(static_cast<double>(x)));
-      EXPECT_NEAR(beta[h], 1 / (1 + std::exp(-static_cast<double>(x))), 1e-6) << x;
-      EXPECT_NEAR(decay[h], std::exp(w_.a[h] * softplus), 1e-6) << x;
-    }
+  const auto n = static_cast<int64_t>(raw.size());
+  std::vector<float> beta, dt(kHeads, 0.0f);
+  for (const float x : raw) beta.insert(beta.end(), kHeads, x);
+  std::vector<float> decay = beta;
+  ops::conv_and_gates(ctx_, TensorView(nullptr, n, kChannels), view(beta, kHeads), view(decay, kHeads),
+                      TensorView(nullptr, n, kChannels), view(w_.taps, kChannels), w_.a.data(), dt.data(), kShape,
+                      1e-6f, {});
+  for (int64_t i = 0; i < n * kHeads; i++) {
+    const double x = raw[static_cast<size_t>(i / kHeads)], softplus = x > 700 ? x : std::log1p(std::exp(x));
+    EXPECT_NEAR(beta[i], 1 / (1 + std::exp(-x)), 1e-6) << x;
+    EXPECT_NEAR(decay[i], std::exp(w_.a[i % kHeads] * softplus), 1e-6) << x;
   }
 }
 

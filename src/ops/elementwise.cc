@@ -1,6 +1,7 @@
 #include "ops/elementwise.h"
 #include "ops/profile.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace nextn::ops {
@@ -16,25 +17,41 @@ void rms_norm_in_another_order(float* y, const float* x, const float* w, int n, 
   for (int i = 0; i < n; i++) y[i] = x[i] * scale * w[i];
 }
 
+RmsNormFn norm_kernel(const Ctx& ctx, int64_t n_rows) noexcept {
+  return ctx.fault == Fault::kOrder && n_rows > 1 && n_rows <= 9 ? rms_norm_in_another_order : ctx.kernels.rms_norm;
+}
+
 }  // namespace
 
 void rms_norm(Ctx& ctx, const TensorView& y, const TensorView& x, const float* w, float eps) noexcept {
   const OpTimer timer(ctx, "rms_norm");
-  const int n = static_cast<int>(x.cols);
-  const auto kernel =
-      ctx.fault == Fault::kOrder && x.rows > 1 && x.rows <= 9 ? rms_norm_in_another_order : ctx.kernels.rms_norm;
-  ctx.pool.run(static_cast<int>(x.rows), [&](int r) { kernel(y.row(r), x.row(r), w, n, eps); });
+  const RmsNormFn norm = norm_kernel(ctx, x.rows);
+  ctx.pool.run(static_cast<int>(x.rows), [&](int r) { norm(y.row(r), x.row(r), w, static_cast<int>(x.cols), eps); });
 }
 
-void add(Ctx& ctx, const TensorView& y, const TensorView& x) noexcept {
-  const OpTimer timer(ctx, "add");
-  ctx.pool.run(static_cast<int>(x.rows), [&](int r) { ctx.kernels.add(y.row(r), x.row(r), static_cast<int>(x.cols)); });
+void rms_norm_q8(Ctx& ctx, const TensorView& y, const TensorView& x, const float* w, float eps) noexcept {
+  const OpTimer timer(ctx, "rms_norm_q8");
+  ctx.act.source = y.data;
+  const RmsNormFn norm = norm_kernel(ctx, x.rows);
+  ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
+    norm(y.row(r), x.row(r), w, static_cast<int>(x.cols), eps);
+    quantize_part(ctx, y, r, 0, y.cols);
+  });
 }
 
-void swiglu(Ctx& ctx, const TensorView& y, const TensorView& gate, const TensorView& up) noexcept {
-  const OpTimer timer(ctx, "swiglu");
-  ctx.pool.run(static_cast<int>(y.rows),
-               [&](int r) { ctx.kernels.swiglu(y.row(r), gate.row(r), up.row(r), static_cast<int>(y.cols)); });
+void swiglu_q8(Ctx& ctx, const TensorView& y, const TensorView& gate, const TensorView& up) noexcept {
+  const OpTimer timer(ctx, "swiglu_q8");
+  ctx.act.source = y.data;
+  // A few rows are cut into parts of whole blocks, so that all threads have some.
+  constexpr int64_t kLeastPart = 512;
+  const int64_t wanted = std::max<int64_t>(1, 4 * ctx.pool.n_threads() / std::max<int64_t>(1, y.rows));
+  const int64_t part = std::max(kLeastPart, (y.cols / wanted + kActBlock) / kActBlock * kActBlock);
+  const int64_t n_parts = (y.cols + part - 1) / part;
+  ctx.pool.run(static_cast<int>(y.rows * n_parts), [&](int task) {
+    const int64_t r = task / n_parts, first = task % n_parts * part, n = std::min(part, y.cols - first);
+    ctx.kernels.swiglu(y.row(r) + first, gate.row(r) + first, up.row(r) + first, static_cast<int>(n));
+    quantize_part(ctx, y, r, first, n);
+  });
 }
 
 void argmax(Ctx& ctx, int64_t* index, const TensorView& x) noexcept {

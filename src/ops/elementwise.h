@@ -9,11 +9,11 @@ namespace nextn::ops {
 // y = w x / sqrt(mean(x^2) + eps), row by row; w has x.cols entries. y and x may be the same.
 void rms_norm(Ctx& ctx, const TensorView& y, const TensorView& x, const float* w, float eps) noexcept;
 
-// y += x
-void add(Ctx& ctx, const TensorView& y, const TensorView& x) noexcept;
+// The same, and y quantised for matmul_q8; rows of y are packed.
+void rms_norm_q8(Ctx& ctx, const TensorView& y, const TensorView& x, const float* w, float eps) noexcept;
 
-// y = silu(gate) up
-void swiglu(Ctx& ctx, const TensorView& y, const TensorView& gate, const TensorView& up) noexcept;
+// y = silu(gate) up, and y quantised for matmul_q8; rows of y are packed. y and gate may be the same.
+void swiglu_q8(Ctx& ctx, const TensorView& y, const TensorView& gate, const TensorView& up) noexcept;
 
 // The arg max of each row, ties to the lower index; -1 where a row has a NaN.
 void argmax(Ctx& ctx, int64_t* index, const TensorView& x) noexcept;

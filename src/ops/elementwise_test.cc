@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -26,10 +27,29 @@ struct Rows {
   std::vector<float> x;
 };
 
+constexpr int64_t kWide = 4000;
+
 class ElementwiseOp : public ::testing::Test {
  protected:
+  // Whether the activation buffer holds the rows of x.
+  ::testing::AssertionResult holds(const TensorView& x) {
+    std::vector<int8_t> q(static_cast<size_t>(x.cols));
+    std::vector<float> scale(static_cast<size_t>(x.cols / kActBlock));
+    std::vector<int32_t> sum(static_cast<size_t>(x.cols / 16));
+    if (ctx_.act.source != x.data) return ::testing::AssertionFailure() << "the rows of something else";
+    for (int64_t r = 0; r < x.rows; r++) {
+      ctx_.kernels.quantize(x.row(r), x.cols, q.data(), scale.data(), sum.data());
+      if (std::memcmp(q.data(), ctx_.act.q(r, x.cols), q.size()) != 0 ||
+          std::memcmp(scale.data(), ctx_.act.scale(r, x.cols), scale.size() * sizeof(float)) != 0 ||
+          std::memcmp(sum.data(), ctx_.act.sum(r, x.cols), sum.size() * sizeof(int32_t)) != 0) {
+        return ::testing::AssertionFailure() << "row " << r;
+      }
+    }
+    return ::testing::AssertionSuccess();
+  }
+
   ThreadPool pool_{3};
-  Ctx ctx_{select_kernels(nullptr), pool_, ActBuffer()};
+  Ctx ctx_{select_kernels(nullptr), pool_, ActBuffer(kRows, kWide)};
   Rows a_{1}, b_{2}, expected_{3}, out_{3};
 };
 
@@ -38,12 +58,34 @@ TEST_F(ElementwiseOp, EveryRowIsItsKernels) {
   for (int r = 0; r < kRows; r++) ctx_.kernels.rms_norm(e.row(r), a.row(r), b.row(0), kCols, 1e-6f);
   ops::rms_norm(ctx_, o, a, b.row(0), 1e-6f);
   EXPECT_EQ(out_.x, expected_.x);
-  for (int r = 0; r < kRows; r++) ctx_.kernels.add(e.row(r), b.row(r), kCols);
-  ops::add(ctx_, o, b);
-  EXPECT_EQ(out_.x, expected_.x);
-  for (int r = 0; r < kRows; r++) ctx_.kernels.swiglu(e.row(r), a.row(r), b.row(r), kCols);
-  ops::swiglu(ctx_, o, a, b);
-  EXPECT_EQ(out_.x, expected_.x);
+}
+
+// The fused ops against their definition in single kernels, for widths that are cut into parts and such that are not.
+TEST_F(ElementwiseOp, FusedOpsAreTheirParts) {
+  for (const int64_t n : {int64_t{32}, int64_t{1568}, kWide}) {
+    for (const int64_t n_rows : {1, 2, kRows}) {
+      std::mt19937 random(7);
+      std::normal_distribution<float> normal(0, 1);
+      std::vector<float> x(static_cast<size_t>(n_rows * n)), y = x, w(static_cast<size_t>(n)), out = x, expected = x;
+      for (std::vector<float>* v : {&x, &y, &w}) {
+        for (float& value : *v) value = normal(random);
+      }
+      const auto view = [&](std::vector<float>& v) { return TensorView(v.data(), n_rows, n); };
+      for (int64_t r = 0; r < n_rows; r++) {
+        ctx_.kernels.rms_norm(&expected[r * n], &x[r * n], w.data(), static_cast<int>(n), 1e-6f);
+      }
+      ops::rms_norm_q8(ctx_, view(out), view(x), w.data(), 1e-6f);
+      EXPECT_EQ(out, expected);
+      EXPECT_TRUE(holds(view(out))) << n_rows << " rows of " << n;
+
+      for (int64_t r = 0; r < n_rows; r++) {
+        ctx_.kernels.swiglu(&expected[r * n], &x[r * n], &y[r * n], static_cast<int>(n));
+      }
+      ops::swiglu_q8(ctx_, view(x), view(x), view(y));
+      EXPECT_EQ(x, expected);
+      EXPECT_TRUE(holds(view(x))) << n_rows << " rows of " << n;
+    }
+  }
 }
 
 TEST_F(ElementwiseOp, ArgMaxOfEachRow) {

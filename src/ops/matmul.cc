@@ -20,10 +20,8 @@ bool reads_floats(PackFormat format) {
 
 void quantize_rows(Ctx& ctx, const TensorView& x) noexcept {
   const OpTimer timer(ctx, "quantize");
-  const int64_t k = x.cols;
-  ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
-    ctx.kernels.quantize(x.row(r), k, ctx.act.q(r, k), ctx.act.scale(r, k), ctx.act.sum(r, k));
-  });
+  ctx.act.source = x.data;
+  ctx.pool.run(static_cast<int>(x.rows), [&](int r) { quantize_part(ctx, x, r, 0, x.cols); });
 }
 
 // Tiles [first, last) of w for all rows of x, in column blocks of at most eight rows. A few tiles at a time stay in cache
@@ -91,20 +89,13 @@ void embed_tied(const Weight& w, int64_t id, float* x) noexcept {
   if (w.tiles == nullptr && rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
 }
 
-}  // namespace
-
-void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
-  NEXTN_CHECK(x.stride == x.cols && products.size() <= kMaxProducts);
-  if (x.rows == 0) return;
-  bool integer = false;
+void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
   int64_t n_tiles = 0;
   double bytes = 0;
   for (const Product& p : products) {
-    integer |= !reads_floats(p.w.format);
     n_tiles += p.w.n_tiles();
     bytes += static_cast<double>(p.w.n_tiles()) * static_cast<double>(tile_bytes(p.w.format, p.w.k));
   }
-  if (integer) quantize_rows(ctx, x);
   const OpTimer timer(ctx, "matmul", bytes);
 
   // Enough chunks that a slow core does not keep the others waiting, large enough that taking one costs nothing.
@@ -123,9 +114,31 @@ void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> produc
     while (task < queue[i].first_task) i--;
     const int64_t first = (task - queue[i].first_task) * chunk;
     const Product& p = *queue[i].product;
+    const int64_t last = std::min(first + chunk, p.w.n_tiles());
     const auto run = p.w.tiles != nullptr ? multiply : multiply_in_file;
-    run(ctx, x, p.y, p.w, first, std::min(first + chunk, p.w.n_tiles()));
+    run(ctx, x, p.y, p.w, first, last);
+    if (p.sum.data == nullptr) return;
+    const int64_t at = first * kTileRows, n = std::min(last * kTileRows, p.w.n_out) - at;
+    for (int64_t r = 0; r < x.rows; r++) ctx.kernels.add(p.sum.row(r) + at, p.y.row(r) + at, static_cast<int>(n));
   });
+}
+
+}  // namespace
+
+void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
+  NEXTN_CHECK(x.stride == x.cols && products.size() <= kMaxProducts);
+  if (x.rows == 0) return;
+  bool integer = false;
+  for (const Product& p : products) integer |= !reads_floats(p.w.format);
+  if (integer) quantize_rows(ctx, x);
+  multiply_all(ctx, x, products);
+}
+
+void matmul_q8(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
+  NEXTN_CHECK(x.stride == x.cols && products.size() <= kMaxProducts);
+  if (x.rows == 0) return;
+  NEXTN_CHECK(ctx.act.source == x.data);
+  multiply_all(ctx, x, products);
 }
 
 void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int32_t* tokens) noexcept {

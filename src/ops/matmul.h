@@ -10,13 +10,17 @@
 namespace nextn::ops {
 
 struct Product {
-  TensorView y;     // (R, w.n_out)
-  const Weight& w;  // (w.n_out, w.k)
+  TensorView y;         // (R, w.n_out)
+  const Weight& w;      // (w.n_out, w.k)
+  TensorView sum = {};  // where set: sum += y
 };
 
 // For each product: y = x w^T, x (R, K). x is quantised once for all of them, and their tiles are one queue for the
 // threads. Row r of y depends on row r of x alone, bit for bit, whatever R and the number of threads are (D1).
 void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept;
+
+// The same for rows that the op before has quantised: one whose name ends in _q8, with x as its result.
+void matmul_q8(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept;
 
 // x (R, D) = the table's rows of these token ids, which the caller has checked to lie in [0, V).
 void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int32_t* tokens) noexcept;

@@ -27,30 +27,36 @@ float cached_value(KvType type, const uint8_t* p, int i) {
 
 }  // namespace
 
-void attend(const AttendArgs& args) {
-  for (int h = 0; h < args.n_group; h++) {
-    const float* const q = args.q + h * args.q_stride;
-    float p[kKvPiece] = {};
-    for (int i = 0; i < args.n; i++) {
-      float lane[kLanes] = {};
-      for (int d = 0; d < args.head_dim; d++) {
-        lane[d % kLanes] =
-            __builtin_fmaf(q[d], cached_value(args.k_type, args.k + i * args.k_stride, d), lane[d % kLanes]);
-      }
-      p[i] = fold_lanes(lane) * args.scale;
-    }
-    float most = p[0];
-    for (int i = 1; i < args.n; i++) most = p[i] > most ? p[i] : most;
+static void attend_head(const AttendArgs& args, int row, int head) {
+  const float* const q = args.q + row * args.q_row + head * args.q_head;
+  const int n = args.n[row];
+  float p[kKvPiece] = {};
+  for (int i = 0; i < n; i++) {
     float lane[kLanes] = {};
-    for (int i = 0; i < args.n; i++) lane[i % kLanes] += p[i] = exp(p[i] - most);
-    args.m[h] = most;
-    args.l[h] = fold_lanes(lane);
     for (int d = 0; d < args.head_dim; d++) {
-      float sum = 0;
-      for (int i = 0; i < args.n; i++)
-        sum = __builtin_fmaf(p[i], cached_value(args.v_type, args.v + i * args.v_stride, d), sum);
-      args.o[static_cast<int64_t>(h) * args.head_dim + d] = sum;
+      lane[d % kLanes] =
+          __builtin_fmaf(q[d], cached_value(args.k_type, args.k + i * args.k_stride, d), lane[d % kLanes]);
     }
+    p[i] = fold_lanes(lane) * args.scale;
+  }
+  float most = p[0];
+  for (int i = 1; i < n; i++) most = p[i] > most ? p[i] : most;
+  float lane[kLanes] = {};
+  for (int i = 0; i < n; i++) lane[i % kLanes] += p[i] = exp(p[i] - most);
+  args.m[row * args.n_group + head] = most;
+  args.l[row * args.n_group + head] = fold_lanes(lane);
+  for (int d = 0; d < args.head_dim; d++) {
+    float sum = 0;
+    for (int i = 0; i < n; i++) {
+      sum = __builtin_fmaf(p[i], cached_value(args.v_type, args.v + i * args.v_stride, d), sum);
+    }
+    args.o[row * args.o_row + static_cast<int64_t>(head) * args.head_dim + d] = sum;
+  }
+}
+
+void attend(const AttendArgs& args) {
+  for (int r = 0; r < args.n_rows; r++) {
+    for (int h = 0; args.n[r] > 0 && h < args.n_group; h++) attend_head(args, r, h);
   }
 }
 
