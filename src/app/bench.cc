@@ -127,9 +127,15 @@ std::vector<BenchArm> make_arms(const BenchFlags& flags, Engine& engine) {
   return arms;
 }
 
-// What the drafts are chosen from. The head has no other way of choosing them yet.
+// What the drafts are chosen from, and the drafts that this has lost against the full head.
 std::string draft_head(const Engine& engine) {
-  return fmt::format("full vocabulary ({} tokens)", engine.tokenizer().n_vocab());
+  const DraftHead& head = *engine.draft_head();
+  const int32_t n_vocab = engine.tokenizer().n_vocab();
+  if (!head.cut()) return fmt::format("full vocabulary ({} tokens)", n_vocab);
+  const int64_t asked = engine.options().draft_vocab;
+  const std::string from = asked == kDraftVocabAuto ? fmt::format("sketch of {} tokens", n_vocab)
+                                                    : fmt::format("first {} tokens and the text's", asked);
+  return fmt::format("{}, {} of {} drafts lost against the full head", from, head.n_lost(), head.n_compared());
 }
 
 // "Q4_K 78 %, Q6_K 21 %": of the bytes of the tensors whose names begin with `prefix`, the largest first.

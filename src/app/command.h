@@ -24,7 +24,7 @@ struct ModelFlags {
   int64_t n_ctx = 0;
   int batch = 2048, ubatch = 512;
   std::string k_type = "f16", v_type = "f16", head_k_type, head_v_type;
-  std::string spec_type = "auto", spec_adaptive = "on";
+  std::string spec_type = "auto", spec_adaptive = "on", draft_vocab = "auto";
   std::optional<int> draft_max;  // as many as read a weight once
   int draft_min = 0;
   float draft_p_min = 0;

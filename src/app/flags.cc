@@ -42,7 +42,6 @@ constexpr std::pair<const char*, const char*> kRefused[] = {
     {"-ot", "there is one device, the CPU"},
     {"--override-tensor", "there is one device, the CPU"},
     {"--draft-n-max", "expected --spec-draft-n-max"},
-    {"--spec-draft-vocab", "not yet: drafts use the whole vocabulary"},
     {"--chat", "not yet: -p continues a text as it stands"},
     {"-cnv", "not yet: -p continues a text as it stands"},
 };
@@ -73,6 +72,17 @@ SpecType spec_type(const std::string& name) {
   if (name == "none") return SpecType::kNone;
   if (name == "mtp" || name == "draft-mtp") return SpecType::kMtp;
   fail(ErrorCode::kUsage, "--spec-type: expected auto, none or mtp, found '{}'", name);
+}
+
+int64_t draft_vocab(const std::string& name) {
+  if (name == "auto") return kDraftVocabAuto;
+  if (name == "full") return kDraftVocabFull;
+  int64_t n = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), n);
+  if (error != std::errc() || end != name.data() + name.size() || n < 1) {
+    fail(ErrorCode::kUsage, "--spec-draft-vocab: expected auto, full or a number of tokens, found '{}'", name);
+  }
+  return n;
 }
 
 template <class T>
@@ -121,6 +131,8 @@ void ModelFlags::add_to(CLI::App& app) {
       ->type_name("INT");
   app.add_option("--spec-draft-n-min,--draft-min", draft_min, "a shorter draft is not verified");
   app.add_option("--spec-draft-p-min,--draft-p-min", draft_p_min, "stop drafting below this probability");
+  app.add_option("--spec-draft-vocab", draft_vocab,
+                 "auto, full, or N: drafts from the first N tokens and the text's own");
   app.add_option("--spec-adaptive", spec_adaptive, "on: draft as many as pay; off: always as many as allowed");
   app.add_option("--memory-limit", memory_limit, "take at most this much memory: 2G, 512M");
   app.add_flag("--no-mmap", no_mmap, "read the weights, rather than map the file");
@@ -148,6 +160,7 @@ EngineOptions ModelFlags::engine_options() const {
   o.max_draft = o.spec == SpecType::kNone ? 0 : most;
   in_range("--spec-draft-n-min", draft_min, 0, most);
   in_range("--spec-draft-p-min", draft_p_min, 0.0f, 1.0f);
+  o.draft_vocab = nextn::draft_vocab(draft_vocab);
   if (spec_adaptive != "on" && spec_adaptive != "off") {
     fail(ErrorCode::kUsage, "--spec-adaptive: expected on or off, found '{}'", spec_adaptive);
   }

@@ -105,6 +105,14 @@ const char* head_text(const Engine& engine) {
   return "";
 }
 
+// How drafts read the LM head; nothing without drafts.
+std::string draft_vocab_text(const Engine& engine) {
+  if (engine.draft_head() == nullptr) return "";
+  if (!engine.draft_head()->cut()) return "full";
+  const int64_t n = engine.options().draft_vocab;
+  return n == kDraftVocabAuto ? "sketch" : std::to_string(n);
+}
+
 nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generation& g, uint64_t seed,
                                double calibrate_ms) {
   const GenerateStats& s = g.stats;
@@ -141,7 +149,9 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
             {"cycles_per_length", s.lengths},
             {"drafts_unverified", s.unverified},
             {"draft_ms", s.draft_ms},
-            {"verify_ms", s.verify_ms}}},
+            {"verify_ms", s.verify_ms},
+            {"draft_vocab", draft_vocab_text(engine)},
+            {"draft_head_agreement", engine.draft_head() != nullptr ? engine.draft_head()->agreement() : 1.0}}},
           {"model",
            {{"path", engine.file().path()},
             {"name", engine.file().string_or("general.name", "")},

@@ -26,6 +26,9 @@ class Drafter {
 
   // One more token of it. Gives false when there is none to be had.
   virtual bool next(Ctx& ctx, Draft* draft) noexcept = 0;
+
+  // The trunk's token where the draft has its token number n; that it was right so far. Need not be called.
+  virtual void saw(Ctx&, int /*n*/, int32_t /*token*/) noexcept {}
 };
 
 }  // namespace nextn

@@ -1,8 +1,6 @@
 #include "draft/mtp_drafter.h"
 
 #include "base/error.h"
-#include "ops/elementwise.h"
-#include "sampling/sampler.h"
 
 namespace nextn {
 
@@ -16,6 +14,8 @@ HeadRows backlog_rows(HeadState& state, std::span<const int32_t> tokens, int n) 
 }  // namespace
 
 void MtpDrafter::begin(std::span<const int32_t> tokens) noexcept {
+  head_.add_text(tokens.subspan(n_known_));
+  n_known_ = tokens.size();
   tokens_ = tokens;
   n_ = 0;
 }
@@ -31,17 +31,8 @@ bool MtpDrafter::next(Ctx& ctx, Draft* draft) noexcept {
     const HeadRows row = {&state_, &last_, hidden_.data, position_++, 1};
     hidden_ = model_.head_forward(ctx, {&row, 1}, HeadOutput::kLast);
   }
-  model_.head_logits(ctx, logits_, hidden_);
-  *draft = {-1, kUnknownP};
-  if (p_min_ > 0) {
-    const TopToken top = top_probability(logits_.data, logits_.cols);
-    *draft = {top.p < p_min_ ? -1 : top.id, top.p};
-  } else {
-    int64_t best;
-    ops::argmax(ctx, &best, logits_);
-    draft->token = static_cast<int32_t>(best);
-  }
-  n_++;
+  const TopToken top = head_.best(ctx, hidden_, n_++);
+  *draft = {top.p < p_min_ ? -1 : top.id, top.p};
   last_ = draft->token;
   return draft->token >= 0;  // else not sure enough, or a NaN: the trunk will say
 }

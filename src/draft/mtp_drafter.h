@@ -2,6 +2,7 @@
 // hidden state, the ones after it use the head's own.
 #pragma once
 
+#include "draft/draft_head.h"
 #include "draft/drafter.h"
 #include "model/model.h"
 
@@ -9,21 +10,25 @@ namespace nextn {
 
 class MtpDrafter final : public Drafter {
  public:
-  // Ends before the first draft whose softmax probability is below p_min. `logits` is room for one row of n_vocab. All
-  // references outlive the drafter.
-  MtpDrafter(Model& model, HeadState& state, TensorView logits, float p_min)
-      : model_(model), state_(state), logits_(logits), p_min_(p_min) {}
+  // Ends before the first draft whose probability is below p_min. All references outlive the drafter; a DraftHead
+  // serves one drafter at a time.
+  MtpDrafter(Model& model, HeadState& state, DraftHead& head, float p_min)
+      : model_(model), state_(state), head_(head), p_min_(p_min) {
+    head.forget_text();
+  }
 
   void begin(std::span<const int32_t> tokens) noexcept override;
   // The first step is the catch-up too: rows that the trunk has accepted since get their keys and values in the same
   // pass (D6).
   bool next(Ctx& ctx, Draft* draft) noexcept override;
+  void saw(Ctx& ctx, int n, int32_t token) noexcept override { head_.saw(ctx, n, token); }
 
  private:
   Model& model_;
   HeadState& state_;
-  TensorView logits_;
+  DraftHead& head_;
   float p_min_;
+  size_t n_known_ = 0;  // tokens of the text that head_ has been told
   // of the running draft
   std::span<const int32_t> tokens_;
   int n_ = 0;

@@ -85,7 +85,7 @@ class Meter {
   // The first draft and the mean of those after it.
   std::pair<double, double> drafts() {
     session_.head_state()->clear();
-    MtpDrafter drafter(engine_.model(), *session_.head_state(), engine_.draft_logits(), 0);
+    MtpDrafter drafter(engine_.model(), *session_.head_state(), engine_.draft_head(), 0);
     Draft draft;
     const auto start = Clock::now();
     drafter.begin({tokens_.data(), 1});

@@ -5,10 +5,12 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "draft/draft_head.h"
 #include "draft/step_costs.h"
 #include "engine/plan.h"
 #include "gguf/file.h"
@@ -45,7 +47,8 @@ struct EngineOptions {
   KvType k_type = KvType::kF16, v_type = KvType::kF16;
   KvType head_k_type = KvType::kF16, head_v_type = KvType::kF16;
   SpecType spec = SpecType::kAuto;
-  int max_draft = kDefaultMaxDraft;  // drafts of one cycle at most
+  int max_draft = kDefaultMaxDraft;       // drafts of one cycle at most
+  int64_t draft_vocab = kDraftVocabAuto;  // what drafts are chosen from: N for the first N ids and the text's
   const char* isa = nullptr;
   uint64_t memory_limit = 0;  // bytes to take at most, besides what the machine allows; 0: no limit of ours
   bool map = true;            // --no-mmap: false
@@ -78,7 +81,8 @@ class Engine {
   // to catch up.
   int backlog_limit() const noexcept { return nextn::backlog_limit(options_); }
   TensorView logits(int64_t n) noexcept { return logits_.rows(n); }  // n <= 1 + max_draft
-  TensorView draft_logits() noexcept { return draft_logits_.rows(1); }
+  DraftHead& draft_head() noexcept { return *draft_head_; }          // where an MTP head is loaded
+  const DraftHead* draft_head() const noexcept { return draft_head_ ? &*draft_head_ : nullptr; }
   SamplerScratch& sampler_scratch() noexcept { return scratch_; }
   // What steps cost here: a guess until calibrate() has measured them.
   StepCosts& costs() noexcept { return costs_; }
@@ -98,7 +102,8 @@ class Engine {
   std::unique_ptr<Tokenizer> tokenizer_;
   Ctx ctx_;
   StateShape shape_;
-  Buffer logits_, draft_logits_;
+  Buffer logits_;
+  std::optional<DraftHead> draft_head_;
   SamplerScratch scratch_;
   StepCosts costs_;
   double load_ms_ = 0;

@@ -48,7 +48,7 @@ std::vector<MemoryPart> weight_parts(const Model& model) {
 // Everything but the weights.
 std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::File& file, const Model& model) {
   const ModelInfo& info = model.info();
-  const int64_t rows = step_rows(options), n_logits = 1 + options.max_draft + (info.has_head ? 1 : 0);
+  const int64_t rows = step_rows(options), n_logits = 1 + options.max_draft;
   const StateShape shape = state_shape(options, model);
   const SequenceBytes sequence = sequence_bytes(shape);
   std::vector<MemoryPart> parts = {
@@ -98,8 +98,13 @@ std::string help(const EngineOptions& options, const gguf::File& file, const Mod
 
 }  // namespace
 
-uint64_t draft_head_bytes(const EngineOptions&, const Model&) noexcept {
-  return 0;
+int64_t draft_vocab(const EngineOptions& options, const Model& model) noexcept {
+  return model.weights().file_tile_bytes() > 0 ? kDraftVocabFull : options.draft_vocab;
+}
+
+uint64_t draft_head_bytes(const EngineOptions& options, const Model& model) noexcept {
+  if (!model.info().has_head) return 0;
+  return DraftHead::size_bytes(model.head_lm_weight(), draft_vocab(options, model), options.max_draft);
 }
 
 // Measured on vocabularies of 2 to 248 thousand tokens: what the tokenizer and the file's metadata hold, and the
@@ -163,8 +168,8 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
   const auto weights = [&] { return sum(weight_parts(model)); };
   uint64_t for_others = plan.budget - std::min(plan.budget, weights());
   if (largest_context(options, file, model, std::min(wanted, kLeastContext), for_others) == 0 && asked.map) {
-    // Not even the least context fits beside all weights. What is left in the file makes room for a context, but not for
-    // more of it than memory is good for.
+    // Not even the least context fits beside all weights. What is left in the file makes room for a context, but not
+    // for more of it than memory is good for.
     if (!given) options.n_ctx = largest_context(options, file, model, wanted, plan.budget / 4);
     model.weights().leave_in_file(0);
     const uint64_t least = weights(), others = other_bytes(options, options.n_ctx, file, model);
@@ -185,8 +190,8 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
   const std::string figures = fmt::format("{:.0f} MiB available ({}{})", mib(plan.budget), plan.limited_by,
                                           plan.limited_by == "--memory-limit" ? "" : ", 10 % stays free");
   if (plan.total > plan.budget) {
-    plan.problem = fmt::format("memory: expected {:.0f} MiB for a context of {}, found {}; {}", mib(plan.total), plan.n_ctx,
-                               figures, help(options, file, model, for_others));
+    plan.problem = fmt::format("memory: expected {:.0f} MiB for a context of {}, found {}; {}", mib(plan.total),
+                               plan.n_ctx, figures, help(options, file, model, for_others));
   } else if (plan.in_place) {
     plan.note = fmt::format("{:.0f} MiB of weights stay in the file and are packed at every use, which is slow: {}",
                             mib(plan.in_file), figures);

@@ -1,5 +1,5 @@
-// What a model takes of memory, part by part, from its file's metadata and the options alone: known, and refused, before
-// anything is taken. The engine and its session then take exactly this.
+// What a model takes of memory, part by part, from its file's metadata and the options alone: known, and refused,
+// before anything is taken. The engine and its session then take exactly this.
 #pragma once
 
 #include <memory>
@@ -39,6 +39,7 @@ std::unique_ptr<Model> bind_model(const EngineOptions& options, const gguf::File
 
 // Parts that come with the engine itself: what drafts are looked up in besides the MTP head, and the program with its
 // tokenizer and the file's metadata (an estimate, the only one of the plan).
+int64_t draft_vocab(const EngineOptions& options, const Model& model) noexcept;  // full where matrices stay in the file
 uint64_t draft_head_bytes(const EngineOptions& options, const Model& model) noexcept;
 uint64_t program_bytes(const gguf::File& file) noexcept;
 
@@ -46,7 +47,7 @@ int default_threads(int n_threads);  // as many as the machine has for 0
 // Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely stop to
 // catch up.
 int backlog_limit(const EngineOptions& options) noexcept;
-int64_t step_rows(const EngineOptions& options) noexcept;  // of the largest step
+int64_t step_rows(const EngineOptions& options) noexcept;                  // of the largest step
 StateShape state_shape(const EngineOptions& options, const Model& model);  // for options.n_ctx
 
 // Plans for `available` bytes and decides what the options leave open: a context that was not given becomes what fits,

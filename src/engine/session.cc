@@ -114,7 +114,7 @@ class Session::Run {
     out_.stats.lengths.resize(static_cast<size_t>(draft_max_) + 1);
     drafts_.resize(static_cast<size_t>(draft_max_) + 1);
     if (params.drafter == nullptr && session.head_) {
-      own_drafter_.emplace(engine_.model(), *session.head_, engine_.draft_logits(), params.draft_p_min);
+      own_drafter_.emplace(engine_.model(), *session.head_, engine_.draft_head(), params.draft_p_min);
     }
     drafter_ = params.drafter != nullptr ? params.drafter : own_drafter_ ? &*own_drafter_ : nullptr;
     if (drafter_ != nullptr && draft_max_ > 0 && params.adaptive) controller_.emplace(engine_.costs(), draft_max_);
@@ -173,6 +173,7 @@ class Session::Run {
       right = n < n_drafted && sample.token == drafts_[static_cast<size_t>(n) + 1];
       // A draft that was not verified is compared all the same, and tells as much.
       if (controller_ && n < n_drafted) controller_->saw(n, right);
+      if (n < n_drafted && sample.outcome == SampleOutcome::kToken) drafter_->saw(engine_.ctx(), n, sample.token);
       right = right && n < n_drafts;
       if (right) out_.stats.accepted[static_cast<size_t>(n)]++;
       take(sample, logits.row(n));

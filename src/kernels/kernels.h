@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "kernels/pack.h"
+#include "kernels/sketch.h"
 #include "tensor/kv_type.h"
 
 namespace nextn {
@@ -122,6 +123,23 @@ using AttendMergeFn = void (*)(float* m_a, float* l_a, float* o_a, float m_b, fl
 // The index of the largest of n values, ties to the lower index; -1 if one of them is NaN.
 using ArgMaxFn = int64_t (*)(const float* x, int64_t n);
 
+// The part that one tile of pack.h has in a sketch: byte j of row r goes to signs + j * kSketchRows + r. Adds to
+// sum[r], for each input in turn, fma(|w_rj - mean_j|, size_j, sum[r]); the tile's 16 rows are all there, be it as
+// zeros.
+using SketchTileFn = void (*)(PackFormat format, const uint8_t* tile, int64_t k, const float* mean, const float* size,
+                              uint8_t* signs, float* sum);
+
+// Sketch tiles against a query: best[4t + i] is the largest of scale_r * float(sum_r) over rows 16i .. 16i + 15 of tile
+// t, sum_r being the exact integer sum_b scales_b sum_j sign_rj q_j.
+struct SketchArgs {
+  const uint8_t* signs;  // tiles of k / 8 words of 64 bytes
+  const float* scale;    // (tiles, 64), in the order of sketch_place(); not NaN
+  int64_t k;             // a multiple of kSketchInputs
+  SketchQuery query;
+  float* best;
+};
+using SketchFn = void (*)(const SketchArgs& args, int64_t tile_first, int64_t tile_last);
+
 struct KernelTable {
   const char* isa;  // "scalar" | "avx2" | "avx512"
   MatmulFn matmul[kNumPackFormats];
@@ -138,6 +156,8 @@ struct KernelTable {
   AttendFn attend;
   AttendMergeFn attend_merge;
   ArgMaxFn argmax;
+  SketchTileFn sketch_tile;
+  SketchFn sketch;
 };
 
 namespace scalar {

@@ -95,6 +95,8 @@ class Model {
   // its own norm for the rows asked for, in order; valid until the next call.
   virtual TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept = 0;
   virtual void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept = 0;
+  // The matrix (n_vocab, n_embd) of head_logits; before load() its shape and format alone.
+  virtual const Weight& head_lm_weight() const noexcept = 0;
 
   RoleBytes weight_bytes() const noexcept { return weights_.loaded_bytes(); }
 

@@ -27,6 +27,9 @@ class Qwen35 final : public Model {
   void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;
   TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept override;
   void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;
+  const Weight& head_lm_weight() const noexcept override {
+    return head_.shared_head_head.n_out > 0 ? head_.shared_head_head : output_;
+  }
 
  private:
   // Fields carry the tensors' names. Matrices are (outputs, inputs).

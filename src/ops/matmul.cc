@@ -1,6 +1,7 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
@@ -24,8 +25,8 @@ void quantize_rows(Ctx& ctx, const TensorView& x) noexcept {
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) { quantize_part(ctx, x, r, 0, x.cols); });
 }
 
-// Tiles [first, last) of w for all rows of x, in column blocks of at most eight rows. A few tiles at a time stay in cache
-// while the column blocks pass over them.
+// Tiles [first, last) of w for all rows of x, in column blocks of at most eight rows. A few tiles at a time stay in
+// cache while the column blocks pass over them.
 void multiply(Ctx& ctx, const TensorView& x, const TensorView& y, const Weight& w, int64_t first,
               int64_t last) noexcept {
   const int64_t at_once = x.rows <= kMaxMatmulRows ? last - first : 1;
@@ -68,25 +69,21 @@ void multiply_in_file(Ctx& ctx, const TensorView& x, const TensorView& y, const 
   ctx.tiles.give(slot);
 }
 
-// Row `id` of a tied table: out of its tile, a piece at a time (pieces are whole blocks of every format), or out of the
-// file and through the type that the head computes in.
+// Row `id` of a tied table: out of its tile, or out of the file, a piece at a time (pieces are whole blocks of every
+// format), through the type that the head computes in.
 void embed_tied(const Weight& w, int64_t id, float* x) noexcept {
+  if (w.tiles != nullptr) return weight_row(w, id, 0, w.k, x);
   constexpr int64_t kPiece = 256;
   const DType type = dtype_of(w.format);
   const FileRows& rows = w.in_file;
   const DTypeInfo& file_type = dtype_info(rows.type);
-  const uint8_t* const tile = w.tiles + id / kTileRows * static_cast<int64_t>(tile_bytes(w.format, w.k));
   uint8_t block[kPiece * sizeof(float)];
   for (int64_t at = 0; at < w.k; at += kPiece) {
     const int64_t piece = std::min(kPiece, w.k - at);
-    if (w.tiles != nullptr) {
-      unpack_row(w.format, tile + tile_bytes(w.format, at), static_cast<int>(id % kTileRows), piece, block);
-    } else {
-      convert_row(rows.type, type, rows.row(id) + at / file_type.block_values * file_type.block_bytes, piece, block);
-    }
+    convert_row(rows.type, type, rows.row(id) + at / file_type.block_values * file_type.block_bytes, piece, block);
     decode_row(type, block, piece, x + at);
   }
-  if (w.tiles == nullptr && rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
+  if (rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
 }
 
 void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
@@ -139,6 +136,23 @@ void matmul_q8(Ctx& ctx, const TensorView& x, std::initializer_list<Product> pro
   if (x.rows == 0) return;
   NEXTN_CHECK(ctx.act.source == x.data);
   multiply_all(ctx, x, products);
+}
+
+void matmul_tiles(Ctx& ctx, float* y, const TensorView& x, const Weight& w, std::span<const int32_t> tiles) noexcept {
+  NEXTN_CHECK(x.rows == 1 && x.cols == w.k && w.tiles != nullptr);
+  if (!reads_floats(w.format)) quantize_rows(ctx, x);
+  const int64_t bytes = static_cast<int64_t>(tile_bytes(w.format, w.k)), n = static_cast<int64_t>(tiles.size());
+  const OpTimer timer(ctx, "matmul_tiles", static_cast<double>(n * bytes));
+  constexpr int64_t kChunk = 8;
+  ctx.pool.run(static_cast<int>((n + kChunk - 1) / kChunk), [&](int task) {
+    for (int64_t i = task * kChunk; i < std::min(n, (task + 1) * kChunk); i++) {
+      const int64_t tile = tiles[static_cast<size_t>(i)];
+      const int64_t n_out = std::min<int64_t>(kTileRows, w.n_out - tile * kTileRows);
+      float* const out = y + i * kTileRows;
+      multiply(ctx, x, TensorView(out, 1, kTileRows), {w.format, w.k, n_out, w.tiles + tile * bytes}, 0, 1);
+      std::fill(out + n_out, out + kTileRows, -std::numeric_limits<float>::infinity());
+    }
+  });
 }
 
 void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int32_t* tokens) noexcept {

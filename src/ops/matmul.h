@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 
 #include "ops/ctx.h"
 #include "ops/weight.h"
@@ -21,6 +22,10 @@ void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> produc
 
 // The same for rows that the op before has quantised: one whose name ends in _q8, with x as its result.
 void matmul_q8(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept;
+
+// y (n, 16) = the outputs of these tiles of w for the one row of x, the same bits that matmul gives; -infinity where
+// the last tile has no row.
+void matmul_tiles(Ctx& ctx, float* y, const TensorView& x, const Weight& w, std::span<const int32_t> tiles) noexcept;
 
 // x (R, D) = the table's rows of these token ids, which the caller has checked to lie in [0, V).
 void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int32_t* tokens) noexcept;

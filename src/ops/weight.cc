@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "quant/decode.h"
 #include "quant/widen.h"
 
 namespace nextn {
@@ -19,6 +20,17 @@ void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_byte
     row_bytes = wide_bytes;
   }
   pack_tile(w.format, rows, static_cast<size_t>(row_bytes), n_rows, w.k, tile);
+}
+
+void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* out) noexcept {
+  constexpr int64_t kPiece = 256;  // whole blocks of every format
+  const uint8_t* const tile = w.tiles + row / kTileRows * static_cast<int64_t>(tile_bytes(w.format, w.k));
+  uint8_t block[kPiece * sizeof(float)];
+  for (int64_t at = 0; at < n; at += kPiece) {
+    const int64_t piece = std::min(kPiece, n - at);
+    unpack_row(w.format, tile + tile_bytes(w.format, first + at), static_cast<int>(row % kTileRows), piece, block);
+    decode_row(dtype_of(w.format), block, piece, out + at);
+  }
 }
 
 }  // namespace nextn

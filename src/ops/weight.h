@@ -28,7 +28,12 @@ struct Weight {
 
   explicit operator bool() const noexcept { return tiles != nullptr || in_file.data != nullptr; }
   int64_t n_tiles() const noexcept { return (n_out + kTileRows - 1) / kTileRows; }
+  size_t tiles_bytes() const noexcept { return static_cast<size_t>(n_tiles()) * tile_bytes(format, k); }
 };
+
+// Inputs [0, n) of a row after `first`, in float: whole blocks of the format, `first` a multiple of 256. For weights in
+// tiles.
+void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* out) noexcept;
 
 // Packs tile t of w out of `rows`, the rows of that tile. `wide`: room for tile_bytes(w.format, w.k), used where the
 // file's type is not the one that is computed with.

@@ -1,0 +1,12 @@
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/avx2/functions.h"
+#include "quant/decode.h"
+
+namespace nextn::avx2 {
+
+#include "kernels/simd/sketch.inc"
+
+}  // namespace nextn::avx2

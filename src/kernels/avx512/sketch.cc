@@ -1,0 +1,12 @@
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/avx512/functions.h"
+#include "quant/decode.h"
+
+namespace nextn::avx512 {
+
+#include "kernels/simd/sketch.inc"
+
+}  // namespace nextn::avx512

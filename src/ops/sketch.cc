@@ -1,0 +1,97 @@
+#include "ops/sketch.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace nextn::ops {
+
+namespace {
+
+constexpr int64_t kPiece = 256;    // inputs decoded at a time
+constexpr int64_t kSample = 1024;  // rows that the columns are measured on
+constexpr int64_t kRun = 8;        // sketch tiles of a task
+constexpr int64_t kTilesOfOne = kSketchRows / kTileRows;
+
+int64_t sketch_tiles(const Weight& w) {
+  return (w.n_out + kSketchRows - 1) / kSketchRows;
+}
+
+int tasks(int64_t n, int64_t run) {
+  return static_cast<int>((n + run - 1) / run);
+}
+
+}  // namespace
+
+size_t Sketch::size_bytes(const Weight& w) noexcept {
+  const size_t k = static_cast<size_t>(w.k), rows = static_cast<size_t>(sketch_tiles(w) * kSketchRows);
+  return rows * (k / 8 + sizeof(float)) + k * (sizeof(float) + 4) + k / kSketchBlock * sizeof(int16_t);
+}
+
+Sketch::Sketch(Ctx& ctx, const Weight& w)
+    : k_(w.k),
+      n_tiles_(sketch_tiles(w)),
+      signs_(static_cast<size_t>(n_tiles_ * kSketchRows * k_ / 8)),
+      scale_(static_cast<size_t>(n_tiles_ * kSketchRows) * sizeof(float)),
+      size_(static_cast<size_t>(k_) * sizeof(float)),
+      tables_(static_cast<size_t>(4 * k_)),
+      scales_(static_cast<size_t>(k_ / kSketchBlock) * sizeof(int16_t)) {
+  AlignedBuffer means(static_cast<size_t>(k_) * sizeof(float));
+  float* const mean = means.as<float>();
+  const float* const size = size_.as<float>();
+  measure_columns(ctx, w, mean);
+  float squares = 0;
+  for (int64_t j = 0; j < k_; j++) squares += size[j] * size[j];
+
+  // scale_r = sum_j |w_rj - mean_j| size_j / sum_j size_j^2: least squares.
+  const int64_t tile = static_cast<int64_t>(tile_bytes(w.format, k_));
+  ctx.pool.run(tasks(n_tiles_, kRun), [&](int task) {
+    for (int64_t t = task * kRun; t < std::min(n_tiles_, (task + 1) * kRun); t++) {
+      float sum[kSketchRows] = {};
+      for (int64_t i = 0; i < kTilesOfOne && t * kTilesOfOne + i < w.n_tiles(); i++) {
+        ctx.kernels.sketch_tile(w.format, w.tiles + (t * kTilesOfOne + i) * tile, k_, mean, size,
+                                signs_.data() + t * kSketchRows * k_ / 8 + i * kTileRows, sum + i * kTileRows);
+      }
+      float* const scale = scale_.as<float>() + t * kSketchRows;
+      for (int r = 0; r < kSketchRows && t * kSketchRows + r < w.n_out; r++) {
+        const float s = sum[r] / squares;
+        scale[sketch_place(r)] = s < 1e20f ? s : 0;  // a weight that is no number, or a matrix of zeros
+      }
+    }
+  });
+}
+
+// The mean of each column, and the mean distance from it, over some of the rows.
+void Sketch::measure_columns(Ctx& ctx, const Weight& w, float* mean) noexcept {
+  float* const size = size_.as<float>();
+  const int64_t n_rows = std::min(kSample, w.n_out);
+  ctx.pool.run(tasks(k_, kPiece), [&](int task) {
+    const int64_t at = task * kPiece, n = std::min(kPiece, k_ - at);
+    const auto for_each_weight = [&](const auto& visit) {
+      float piece[kPiece];
+      for (int64_t i = 0; i < n_rows; i++) {
+        weight_row(w, i * w.n_out / n_rows, at, n, piece);
+        for (int64_t j = 0; j < n; j++) visit(at + j, piece[j]);
+      }
+    };
+    for_each_weight([&](int64_t j, float x) { mean[j] += x / static_cast<float>(n_rows); });
+    for_each_weight([&](int64_t j, float x) { size[j] += std::fabs(x - mean[j]) / static_cast<float>(n_rows); });
+  });
+}
+
+bool Sketch::first_look(Ctx& ctx, float* best, const float* x, int64_t n_tiles,
+                        std::span<const int32_t> more) noexcept {
+  SketchArgs args = {signs_.data(), scale_.as<float>(), k_, {}, best};
+  if (!make_sketch_query(x, size_.as<float>(), k_, tables_.data(), scales_.as<int16_t>(), &args.query)) return false;
+  const int64_t n = std::min(n_tiles_, (n_tiles + kTilesOfOne - 1) / kTilesOfOne),
+                n_more = static_cast<int64_t>(more.size());
+  const int n_tasks = tasks(n, kRun);
+  ctx.pool.run(n_tasks + tasks(n_more, kRun), [&](int task) {
+    if (task < n_tasks) return ctx.kernels.sketch(args, task * kRun, std::min(n, (task + 1) * kRun));
+    for (int64_t i = (task - n_tasks) * kRun; i < std::min(n_more, (task - n_tasks + 1) * kRun); i++) {
+      ctx.kernels.sketch(args, more[static_cast<size_t>(i)], more[static_cast<size_t>(i)] + 1);
+    }
+  });
+  return true;
+}
+
+}  // namespace nextn::ops

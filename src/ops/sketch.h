@@ -1,0 +1,39 @@
+// The sketch of a weight matrix (kernels/sketch.h): made once from its tiles, then asked which of them may hold the
+// largest outputs.
+#pragma once
+
+#include <span>
+
+#include "base/aligned_buffer.h"
+#include "ops/ctx.h"
+#include "ops/weight.h"
+
+namespace nextn::ops {
+
+class Sketch {
+ public:
+  Sketch() = default;
+  // Reads all of w, whose width sketchable() accepts. Throws Error{kSystem} when the memory is not to be had.
+  Sketch(Ctx& ctx, const Weight& w);
+
+  static bool sketchable(const Weight& w) noexcept { return w.k % kSketchInputs == 0; }
+  // What a sketch of w takes, room for a query and for estimates included.
+  static size_t size_bytes(const Weight& w) noexcept;
+
+  // Estimates the outputs of w for the row x (k floats): best[t] is the largest one of w's tile t, for the first
+  // n_tiles tiles and for those of the sketch tiles in `more`, four of w's each: 4i .. 4i + 3 for an i in `more`.
+  // Estimates are on a scale of their own, which differs from row to row of x. False where x is not finite.
+  bool first_look(Ctx& ctx, float* best, const float* x, int64_t n_tiles, std::span<const int32_t> more) noexcept;
+
+  // Floats that `best` needs.
+  int64_t n_estimates() const noexcept { return 4 * n_tiles_; }
+
+ private:
+  void measure_columns(Ctx& ctx, const Weight& w, float* mean) noexcept;
+
+  int64_t k_ = 0, n_tiles_ = 0;         // n_tiles_: of the sketch
+  AlignedBuffer signs_, scale_, size_;  // bytes; (rows), (k) floats
+  AlignedBuffer tables_, scales_;       // room for a query
+};
+
+}  // namespace nextn::ops
