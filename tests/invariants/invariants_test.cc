@@ -90,14 +90,22 @@ TEST_P(Invariants, ChunksOfThePromptAndThreadsChangeNothing) {
   }
 }
 
-// Every number of drafts, every kind of draft, two temperatures, and a prompt in chunks of three sizes.
+// Every number of drafts, every kind of draft, two temperatures, a prompt in chunks of three sizes, and a
+// head that is whole, cut by a sketch, and cut by a sketch of half the vocabulary.
 TEST_P(Invariants, DraftsChangeNothing) {
   const std::vector<int32_t> prompt = prompt_of(kPromptLength);
-  for (const auto& [threads, chunk] : {std::pair(1, 512), std::pair(2, 7), std::pair(2, 1)}) {
+  struct Machine {
+    int threads, chunk;
+    int64_t draft_vocab;
+  };
+  for (const auto& [threads, chunk, draft_vocab] :
+       {Machine{1, 512, kDraftVocabFull}, Machine{2, 7, 2048}, Machine{2, 1, 1024}}) {
     EngineOptions o = engine_options(GetParam());
     o.n_threads = threads;
     o.row_limit = chunk;
+    o.draft_vocab = draft_vocab;
     Engine engine(o);
+    EXPECT_EQ(engine.draft_head().cut(), draft_vocab != kDraftVocabFull);
     Session session(engine);
     GenerateParams nothing = generate_params(0, 0);
     session.generate(std::span(prompt).first(kPromptLength - 1), nothing);
