@@ -147,7 +147,8 @@ TEST(Sketch, SignsAndSumsOfATileOfEveryFormat) {
             expected += std::fabs(static_cast<double>(x) - mean[j]) * size[j];
             most += std::fabs((static_cast<double>(x) - mean[j]) * size[j]);
           }
-          if (r < kTileRows) EXPECT_NEAR(sum[r], expected, 1e-5 * most) << table->isa << " format " << f;
+          if (r >= kTileRows) continue;
+          EXPECT_NEAR(sum[r], expected, 1e-5 * most) << table->isa << " format " << f;
         }
         if (first.empty()) first = sum;
         EXPECT_EQ(std::memcmp(sum.data(), first.data(), kTileRows * sizeof(float)), 0) << table->isa << " format " << f;
