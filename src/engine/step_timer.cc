@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "ops/elementwise.h"
 
 namespace nextn {
 
@@ -63,12 +62,7 @@ double StepTimer::head() noexcept {
 }
 
 double StepTimer::head_logits() noexcept {
-  const TensorView logits = engine_.draft_logits();
-  return ms_of([&] {
-    int64_t best;
-    engine_.model().head_logits(engine_.ctx(), logits, head_hidden_);
-    ops::argmax(engine_.ctx(), &best, logits);
-  });
+  return ms_of([&] { engine_.draft_head().best(engine_.ctx(), head_hidden_, 0); });
 }
 
 double StepTimer::head_prefill(int n) noexcept {
