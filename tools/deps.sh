@@ -2,13 +2,13 @@
 # Installs what nextn is built and tested with, from Debian 12's own packages. Run it as root, or as a user who has sudo.
 #
 #   tools/deps.sh       compiler, libraries, tests
-#   tools/deps.sh ci    and what .ci/run needs besides: formatter, fuzzer
+#   tools/deps.sh ci    and what .ci/run needs besides: formatter, fuzzer, emulation of AVX-512
 set -eu
 
 packages="g++ cmake ninja-build libcli11-dev libfmt-dev nlohmann-json3-dev libutf8proc-dev libxxhash-dev libgtest-dev
           python3 python3-numpy"
 if [ "${1:-}" = ci ]; then
-  packages="$packages clang-19 libclang-rt-19-dev clang-format-19 binutils git"
+  packages="$packages clang-19 libclang-rt-19-dev clang-format-19 binutils git libsimde-dev"
 elif [ $# -gt 0 ]; then
   echo "deps.sh: expected nothing or ci, found '$1'" >&2
   exit 2

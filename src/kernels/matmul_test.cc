@@ -33,7 +33,12 @@ bool is_float(PackFormat format) {
 std::vector<const KernelTable*> tables() {
   std::vector<const KernelTable*> all = {&scalar::kernels()};
   if (cpu_features().avx2) all.push_back(&avx2::kernels());
-  if (cpu_features().avx512) all.push_back(&avx512::kernels());
+#ifdef NEXTN_EMULATE_AVX512
+  const bool has_avx512 = cpu_features().avx2;
+#else
+  const bool has_avx512 = cpu_features().avx512;
+#endif
+  if (has_avx512) all.push_back(&avx512::kernels());
   return all;
 }
 

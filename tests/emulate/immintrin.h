@@ -1,0 +1,96 @@
+// Stands in for the compiler's header where kernels/avx512 is built for a CPU without AVX-512 (NEXTN_EMULATE_AVX512):
+// SIMDe's emulation, and the intrinsics that SIMDe 0.7.4 lacks, each as two halves of 256 bits.
+#pragma once
+
+#include_next <immintrin.h>
+
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+
+namespace nextn::emulated {
+
+static inline simde__m512 floats(__m256 low, __m256 high) {
+  simde__m512_private r;
+  r.m256[0] = low, r.m256[1] = high;
+  return simde__m512_from_private(r);
+}
+static inline simde__m512i ints(__m256i low, __m256i high) {
+  simde__m512i_private r;
+  r.m256i[0] = low, r.m256i[1] = high;
+  return simde__m512i_from_private(r);
+}
+static inline __m256 half(simde__m512 a, int i) {
+  return simde__m512_to_private(a).m256[i];
+}
+static inline __m256i half(simde__m512i a, int i) {
+  return simde__m512i_to_private(a).m256i[i];
+}
+
+static inline simde__m512 cvtepi32_ps(simde__m512i a) {
+  return floats(_mm256_cvtepi32_ps(half(a, 0)), _mm256_cvtepi32_ps(half(a, 1)));
+}
+static inline simde__m512i cvtepi8_epi32(__m128i a) {
+  return ints(_mm256_cvtepi8_epi32(a), _mm256_cvtepi8_epi32(_mm_srli_si128(a, 8)));
+}
+static inline simde__m512i cvtepu8_epi32(__m128i a) {
+  return ints(_mm256_cvtepu8_epi32(a), _mm256_cvtepu8_epi32(_mm_srli_si128(a, 8)));
+}
+static inline simde__m512i cvtepu16_epi32(__m256i a) {
+  return ints(_mm256_cvtepu16_epi32(_mm256_castsi256_si128(a)), _mm256_cvtepu16_epi32(_mm256_extracti128_si256(a, 1)));
+}
+static inline simde__m512 cvtph_ps(__m256i a) {
+  return floats(_mm256_cvtph_ps(_mm256_castsi256_si128(a)), _mm256_cvtph_ps(_mm256_extracti128_si256(a, 1)));
+}
+static inline __m128i cvtepi32_epi8(simde__m512i a) {
+  alignas(64) int32_t from[16];
+  alignas(16) int8_t to[16];
+  simde_mm512_storeu_si512(from, a);
+  for (int i = 0; i < 16; i++) to[i] = static_cast<int8_t>(from[i]);
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(to));
+}
+static inline simde__m512i maskz_cvtps_epi32(__mmask16 mask, simde__m512 a) {
+  const simde__m512i all = ints(_mm256_cvtps_epi32(half(a, 0)), _mm256_cvtps_epi32(half(a, 1)));
+  return simde_mm512_maskz_mov_epi32(mask, all);
+}
+static inline simde__m512 maskz_loadu_ps(__mmask16 mask, const void* p) {
+  float all[16] = {};
+  for (int i = 0; i < 16; i++) {
+    if (mask >> i & 1) all[i] = static_cast<const float*>(p)[i];
+  }
+  return simde_mm512_loadu_ps(all);
+}
+static inline void mask_storeu_ps(void* p, __mmask16 mask, simde__m512 a) {
+  float all[16];
+  simde_mm512_storeu_ps(all, a);
+  for (int i = 0; i < 16; i++) {
+    if (mask >> i & 1) static_cast<float*>(p)[i] = all[i];
+  }
+}
+static inline int reduce_add_epi32(simde__m512i a) {
+  uint32_t all[16], sum = 0;
+  simde_mm512_storeu_si512(all, a);
+  for (uint32_t x : all) sum += x;
+  return static_cast<int>(sum);
+}
+static inline uint32_t reduce_max_epu32(simde__m512i a) {
+  uint32_t all[16], most = 0;
+  simde_mm512_storeu_si512(all, a);
+  for (uint32_t x : all) most = x > most ? x : most;
+  return most;
+}
+
+}  // namespace nextn::emulated
+
+#define _mm512_cvtepi32_ps ::nextn::emulated::cvtepi32_ps
+#define _mm512_cvtepi8_epi32 ::nextn::emulated::cvtepi8_epi32
+#define _mm512_cvtepu8_epi32 ::nextn::emulated::cvtepu8_epi32
+#define _mm512_cvtepu16_epi32 ::nextn::emulated::cvtepu16_epi32
+#define _mm512_cvtph_ps ::nextn::emulated::cvtph_ps
+#define _mm512_cvtepi32_epi8 ::nextn::emulated::cvtepi32_epi8
+#define _mm512_maskz_cvtps_epi32 ::nextn::emulated::maskz_cvtps_epi32
+#define _mm512_maskz_loadu_ps ::nextn::emulated::maskz_loadu_ps
+#define _mm512_mask_storeu_ps ::nextn::emulated::mask_storeu_ps
+#define _mm512_reduce_add_epi32 ::nextn::emulated::reduce_add_epi32
+#define _mm512_reduce_max_epu32 ::nextn::emulated::reduce_max_epu32
+#undef _mm512_extractf32x8_ps
+#define _mm512_extractf32x8_ps(a, i) ::nextn::emulated::half(a, i)
