@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "base/cpu_features.h"
 #include "base/fp16.h"
 #include "kernels/kernels.h"
+#include "kernels/tables_of_test.h"
 #include "quant/decode.h"
 
 namespace nextn {
@@ -27,19 +27,6 @@ std::string name_of(PackFormat format) {
 }
 bool is_float(PackFormat format) {
   return format <= PackFormat::kBF16;
-}
-
-// The tables this CPU can run, scalar first.
-std::vector<const KernelTable*> tables() {
-  std::vector<const KernelTable*> all = {&scalar::kernels()};
-  if (cpu_features().avx2) all.push_back(&avx2::kernels());
-#ifdef NEXTN_EMULATE_AVX512
-  const bool has_avx512 = cpu_features().avx2;
-#else
-  const bool has_avx512 = cpu_features().avx512;
-#endif
-  if (has_avx512) all.push_back(&avx512::kernels());
-  return all;
 }
 
 enum class Scales { kUsual, kZero, kTiny, kHuge };

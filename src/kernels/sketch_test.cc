@@ -12,19 +12,12 @@
 #include <random>
 #include <vector>
 
-#include "base/cpu_features.h"
 #include "kernels/kernels.h"
+#include "kernels/tables_of_test.h"
 #include "quant/decode.h"
 
 namespace nextn {
 namespace {
-
-std::vector<const KernelTable*> tables() {
-  std::vector<const KernelTable*> all = {&scalar::kernels()};
-  if (cpu_features().avx2) all.push_back(&avx2::kernels());
-  if (cpu_features().avx512) all.push_back(&avx512::kernels());
-  return all;
-}
 
 std::vector<float> normal(size_t n, std::mt19937& random, float size = 1) {
   std::vector<float> x(n);

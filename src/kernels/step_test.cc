@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "base/cpu_features.h"
 #include "base/fp16.h"
 #include "kernels/kernels.h"
 #include "kernels/scalar/exp.h"
+#include "kernels/tables_of_test.h"
 #include "quant/decode.h"
 
 namespace nextn {
@@ -22,18 +22,6 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kUntouched = -12345.0f;
-
-std::vector<const KernelTable*> tables() {
-  std::vector<const KernelTable*> all = {&scalar::kernels()};
-  if (cpu_features().avx2) all.push_back(&avx2::kernels());
-#ifdef NEXTN_EMULATE_AVX512
-  const bool has_avx512 = cpu_features().avx2;
-#else
-  const bool has_avx512 = cpu_features().avx512;
-#endif
-  if (has_avx512) all.push_back(&avx512::kernels());
-  return all;
-}
 
 enum class Fill { kUsual, kZero, kDenormal, kLarge, kMixed, kNan };
 const Fill kFills[] = {Fill::kUsual, Fill::kZero, Fill::kDenormal, Fill::kLarge, Fill::kMixed, Fill::kNan};
