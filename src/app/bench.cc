@@ -129,6 +129,7 @@ std::vector<BenchArm> make_arms(const BenchFlags& flags, Engine& engine) {
 
 // What the drafts are chosen from, and the drafts that this has lost against the full head.
 std::string draft_head(const Engine& engine) {
+  if (engine.draft_head() == nullptr) return "none";
   const DraftHead& head = *engine.draft_head();
   const int32_t n_vocab = engine.tokenizer().n_vocab();
   if (!head.cut()) return fmt::format("full vocabulary ({} tokens)", n_vocab);
