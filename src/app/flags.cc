@@ -74,7 +74,7 @@ SpecType spec_type(const std::string& name) {
   fail(ErrorCode::kUsage, "--spec-type: expected auto, none or mtp, found '{}'", name);
 }
 
-int64_t draft_vocab(const std::string& name) {
+int64_t parse_draft_vocab(const std::string& name) {
   if (name == "auto") return kDraftVocabAuto;
   if (name == "full") return kDraftVocabFull;
   int64_t n = 0;
@@ -160,7 +160,7 @@ EngineOptions ModelFlags::engine_options() const {
   o.max_draft = o.spec == SpecType::kNone ? 0 : most;
   in_range("--spec-draft-n-min", draft_min, 0, most);
   in_range("--spec-draft-p-min", draft_p_min, 0.0f, 1.0f);
-  o.draft_vocab = nextn::draft_vocab(draft_vocab);
+  o.draft_vocab = parse_draft_vocab(draft_vocab);
   if (spec_adaptive != "on" && spec_adaptive != "off") {
     fail(ErrorCode::kUsage, "--spec-adaptive: expected on or off, found '{}'", spec_adaptive);
   }

@@ -74,7 +74,7 @@ Engine::Engine(const EngineOptions& options)
   if (info.has_head) {
     const RoleBytes bytes = model_->weight_bytes();
     draft_head_.emplace(
-        ctx_, model_->head_lm_weight(), nextn::draft_vocab(options_, *model_), options_.max_draft,
+        ctx_, model_->head_lm_weight(), effective_draft_vocab(options_, *model_), options_.max_draft,
         bytes[static_cast<size_t>(WeightRole::kTrunk)] + bytes[static_cast<size_t>(WeightRole::kLmHead)]);
   }
   scratch_ = SamplerScratch(static_cast<int32_t>(info.n_vocab));

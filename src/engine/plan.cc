@@ -98,13 +98,13 @@ std::string help(const EngineOptions& options, const gguf::File& file, const Mod
 
 }  // namespace
 
-int64_t draft_vocab(const EngineOptions& options, const Model& model) noexcept {
+int64_t effective_draft_vocab(const EngineOptions& options, const Model& model) noexcept {
   return model.weights().file_tile_bytes() > 0 ? kDraftVocabFull : options.draft_vocab;
 }
 
 uint64_t draft_head_bytes(const EngineOptions& options, const Model& model) noexcept {
   if (!model.info().has_head) return 0;
-  return DraftHead::size_bytes(model.head_lm_weight(), draft_vocab(options, model), options.max_draft);
+  return DraftHead::size_bytes(model.head_lm_weight(), effective_draft_vocab(options, model), options.max_draft);
 }
 
 // Measured on vocabularies of 2 to 248 thousand tokens: what the tokenizer and the file's metadata hold, and the

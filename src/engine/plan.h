@@ -39,7 +39,8 @@ std::unique_ptr<Model> bind_model(const EngineOptions& options, const gguf::File
 
 // Parts that come with the engine itself: what drafts are looked up in besides the MTP head, and the program with its
 // tokenizer and the file's metadata (an estimate, the only one of the plan).
-int64_t draft_vocab(const EngineOptions& options, const Model& model) noexcept;  // full where matrices stay in the file
+// options.draft_vocab, or the full head where matrices stay in the file.
+int64_t effective_draft_vocab(const EngineOptions& options, const Model& model) noexcept;
 uint64_t draft_head_bytes(const EngineOptions& options, const Model& model) noexcept;
 uint64_t program_bytes(const gguf::File& file) noexcept;
 
