@@ -170,10 +170,15 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
   if (largest_context(options, file, model, std::min(wanted, kLeastContext), for_others) == 0 && asked.map) {
     // Not even the least context fits beside all weights. What is left in the file makes room for a context, but not
     // for more of it than memory is good for.
-    if (!given) options.n_ctx = largest_context(options, file, model, wanted, plan.budget / 4);
+    if (!given) {
+      options.n_ctx = largest_context(options, file, model, wanted, plan.budget / 4);
+      if (options.n_ctx == 0) options.n_ctx = std::min(wanted, kLeastContext);
+    }
+    // What goes with weights in memory alone counts too, so that some weights are in the file for certain.
+    const uint64_t with_all = other_bytes(options, options.n_ctx, file, model);
     model.weights().leave_in_file(0);
-    const uint64_t least = weights(), others = other_bytes(options, options.n_ctx, file, model);
-    for_others = plan.budget - std::min(plan.budget, least);
+    const uint64_t others = std::max(with_all, other_bytes(options, options.n_ctx, file, model));
+    for_others = plan.budget - std::min(plan.budget, weights());
     model.weights().leave_in_file(plan.budget - std::min(plan.budget, others));
     plan.in_place = true;
   } else if (!given) {
