@@ -35,25 +35,28 @@ Sketch::Sketch(Ctx& ctx, const Weight& w)
       size_(static_cast<size_t>(k_) * sizeof(float)),
       tables_(static_cast<size_t>(4 * k_)),
       scales_(static_cast<size_t>(k_ / kSketchBlock) * sizeof(int16_t)) {
-  AlignedBuffer means(static_cast<size_t>(k_) * sizeof(float));
-  float* const mean = means.as<float>();
-  const float* const size = size_.as<float>();
+  AlignedBuffer columns(static_cast<size_t>(2 * k_) * sizeof(float));
+  float* const mean = columns.as<float>();
+  float* const inverse = mean + k_;
   measure_columns(ctx, w, mean);
-  float squares = 0;
-  for (int64_t j = 0; j < k_; j++) squares += size[j] * size[j];
+  for (int64_t j = 0; j < k_; j++) {
+    const float size = size_.as<float>()[j];
+    inverse[j] = size > 1e-20f ? 1 / size : 0;
+  }
 
-  // scale_r = sum_j |w_rj - mean_j| size_j / sum_j size_j^2: least squares.
+  // scale_r = mean of |w_rj - mean_j| / size_j: every column counts the same, so that a few large ones, which meet
+  // small inputs in a trained model, do not speak for the row.
   const int64_t tile = static_cast<int64_t>(tile_bytes(w.format, k_));
   ctx.pool.run(tasks(n_tiles_, kRun), [&](int task) {
     for (int64_t t = task * kRun; t < std::min(n_tiles_, (task + 1) * kRun); t++) {
       float sum[kSketchRows] = {};
       for (int64_t i = 0; i < kTilesOfOne && t * kTilesOfOne + i < w.n_tiles(); i++) {
-        ctx.kernels.sketch_tile(w.format, w.tiles + (t * kTilesOfOne + i) * tile, k_, mean, size,
+        ctx.kernels.sketch_tile(w.format, w.tiles + (t * kTilesOfOne + i) * tile, k_, mean, inverse,
                                 signs_.data() + t * kSketchRows * k_ / 8 + i * kTileRows, sum + i * kTileRows);
       }
       float* const scale = scale_.as<float>() + t * kSketchRows;
       for (int r = 0; r < kSketchRows && t * kSketchRows + r < w.n_out; r++) {
-        const float s = sum[r] / squares;
+        const float s = sum[r] / static_cast<float>(k_);
         scale[sketch_place(r)] = s < 1e20f ? s : 0;  // a weight that is no number, or a matrix of zeros
       }
     }
