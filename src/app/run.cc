@@ -113,6 +113,10 @@ std::string draft_vocab_text(const Engine& engine) {
   return n == kDraftVocabAuto ? "sketch" : std::to_string(n);
 }
 
+double draft_head_agreement(const Engine& engine) {
+  return engine.draft_head() != nullptr ? engine.draft_head()->agreement() : 1;
+}
+
 nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generation& g, uint64_t seed,
                                double calibrate_ms) {
   const GenerateStats& s = g.stats;
@@ -151,7 +155,7 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
             {"draft_ms", s.draft_ms},
             {"verify_ms", s.verify_ms},
             {"draft_vocab", draft_vocab_text(engine)},
-            {"draft_head_agreement", engine.draft_head() != nullptr ? engine.draft_head()->agreement() : 1.0}}},
+            {"draft_head_agreement", draft_head_agreement(engine)}}},
           {"model",
            {{"path", engine.file().path()},
             {"name", engine.file().string_or("general.name", "")},
