@@ -30,7 +30,8 @@ class ActBuffer {
 
   // What a buffer for these takes.
   static size_t size_bytes(int64_t row_limit, int64_t k_limit) noexcept {
-    return static_cast<size_t>(row_limit * k_limit + row_limit * k_limit / kActBlock * 4 + row_limit * k_limit / 16 * 4);
+    return static_cast<size_t>(row_limit * k_limit + row_limit * k_limit / kActBlock * 4 +
+                               row_limit * k_limit / 16 * 4);
   }
   size_t size_bytes() const noexcept { return q_.size() + scale_.size() + sum_.size(); }
   const float* source = nullptr;  // the rows that are held
@@ -85,7 +86,7 @@ struct Ctx {
   ActBuffer act;
   Fault fault = Fault::kNone;
   StepProfile* profile = nullptr;  // takes the time of every op, when set
-  TileSlots tiles = {};  // for weights that are left in the file: twice their largest tile
+  TileSlots tiles = {};            // for weights that are left in the file: twice their largest tile
 };
 
 namespace ops {

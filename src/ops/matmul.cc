@@ -86,17 +86,34 @@ void embed_tied(const Weight& w, int64_t id, float* x) noexcept {
   if (rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
 }
 
+// What a product wants of the outputs of tiles [first, last) besides, while they are in cache.
+void finish(Ctx& ctx, const Product& p, int64_t first, int64_t last) noexcept {
+  const int64_t at = first * kTileRows, end = std::min(last * kTileRows, p.w.n_out);
+  for (int64_t r = 0; r < p.y.rows; r++) {
+    const float* const y = p.y.row(r);
+    if (p.sum.data != nullptr) ctx.kernels.add(p.sum.row(r) + at, y + at, static_cast<int>(end - at));
+    for (int64_t i = at; p.max.data != nullptr && i < end; i += kMaxBlock) {
+      const int64_t most = ctx.kernels.argmax(y + i, std::min(kMaxBlock, end - i));
+      p.max.row(r)[i / kMaxBlock] = most < 0 ? std::numeric_limits<float>::quiet_NaN() : y[i + most];
+    }
+  }
+}
+
 void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
   int64_t n_tiles = 0;
   double bytes = 0;
+  bool whole_blocks = false;
   for (const Product& p : products) {
+    whole_blocks |= p.max.data != nullptr;
     n_tiles += p.w.n_tiles();
     bytes += static_cast<double>(p.w.n_tiles()) * static_cast<double>(tile_bytes(p.w.format, p.w.k));
   }
   const OpTimer timer(ctx, "matmul", bytes);
 
   // Enough chunks that a slow core does not keep the others waiting, large enough that taking one costs nothing.
-  const int64_t chunk = std::clamp<int64_t>(n_tiles / (8 * ctx.pool.n_threads()), 1, 64);
+  constexpr int64_t kMostTiles = kMaxBlock / kTileRows;
+  const int64_t chunk =
+      whole_blocks ? kMostTiles : std::clamp<int64_t>(n_tiles / (8 * ctx.pool.n_threads()), 1, kMostTiles);
   struct Queue {
     const Product* product;
     int first_task;
@@ -114,9 +131,7 @@ void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> 
     const int64_t last = std::min(first + chunk, p.w.n_tiles());
     const auto run = p.w.tiles != nullptr ? multiply : multiply_in_file;
     run(ctx, x, p.y, p.w, first, last);
-    if (p.sum.data == nullptr) return;
-    const int64_t at = first * kTileRows, n = std::min(last * kTileRows, p.w.n_out) - at;
-    for (int64_t r = 0; r < x.rows; r++) ctx.kernels.add(p.sum.row(r) + at, p.y.row(r) + at, static_cast<int>(n));
+    finish(ctx, p, first, last);
   });
 }
 

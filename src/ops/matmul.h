@@ -14,7 +14,10 @@ struct Product {
   TensorView y;         // (R, w.n_out)
   const Weight& w;      // (w.n_out, w.k)
   TensorView sum = {};  // where set: sum += y
+  TensorView max = {};  // where set: the largest of every kMaxBlock outputs in turn, NaN where one of them is NaN
 };
+
+constexpr int64_t kMaxBlock = 1024;
 
 // For each product: y = x w^T, x (R, K). x is quantised once for all of them, and their tiles are one queue for the
 // threads. Row r of y depends on row r of x alone, bit for bit, whatever R and the number of threads are (D1).

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -137,6 +138,39 @@ TEST(MatmulOp, ARowIsTheSameInAnyBatchOnAnyNumberOfThreads) {
   }
 }
 
+// Sums and maxima taken along with a product are those of its outputs, on any number of threads.
+TEST(MatmulOp, SumsAndBlockMaximaOfAProduct) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal(0, 1);
+  const int64_t n_out = 2 * ops::kMaxBlock + 37, n_blocks = 3, n_rows = 9;
+  const Matrix m(PackFormat::kQ8_0, 32, n_out, random);
+  const Weight w = m.weight();
+  std::vector<float> x(n_rows * 32), before(n_rows * n_out);
+  for (float& value : x) value = normal(random);
+  for (float& value : before) value = normal(random);
+  x[3 * 32] = std::numeric_limits<float>::quiet_NaN();
+  for (const int n_threads : {1, 3}) {
+    ThreadPool pool(n_threads);
+    Ctx ctx{select_kernels(nullptr), pool, ActBuffer(n_rows, 32)};
+    std::vector<float> y(before.size()), sum = before, max(n_rows * n_blocks);
+    ops::matmul(ctx, TensorView(x.data(), n_rows, 32),
+                {{TensorView(y.data(), n_rows, n_out), w, TensorView(sum.data(), n_rows, n_out),
+                  TensorView(max.data(), n_rows, n_blocks)}});
+    for (int64_t r = 0; r < n_rows; r++) {
+      for (int64_t b = 0; b < n_blocks; b++) {
+        const auto first = y.begin() + r * n_out + b * ops::kMaxBlock,
+                   last = y.begin() + std::min((r + 1) * n_out, r * n_out + (b + 1) * ops::kMaxBlock);
+        if (r == 3) {
+          EXPECT_TRUE(std::isnan(max[r * n_blocks + b]));
+        } else {
+          EXPECT_EQ(max[r * n_blocks + b], *std::max_element(first, last));
+        }
+      }
+      for (int64_t i = r * n_out; r != 3 && i < (r + 1) * n_out; i++) ASSERT_EQ(sum[i], before[i] + y[i]);
+    }
+  }
+}
+
 TEST(MatmulOp, NoRowsAreNoWork) {
   std::mt19937 random(2);
   ThreadPool pool(2);
@@ -156,12 +190,11 @@ TEST(EmbedOp, ATiedTableGivesTheRowsOfTheFile) {
       const int64_t n_vocab = 35;
       const Matrix m(format, n_embd, n_vocab, random);
       const EmbeddingTable tied = {.tied = m.weight(), .rows = {}, .n_vocab = n_vocab, .n_embd = n_embd};
-      const EmbeddingTable untied = {.tied = {},
-                                     .rows = {.data = m.rows.data(),
-                                     .row_bytes = static_cast<int64_t>(m.row_bytes),
-                                     .type = dtype_of(format)},
-                                     .n_vocab = n_vocab,
-                                     .n_embd = n_embd};
+      const EmbeddingTable untied = {
+          .tied = {},
+          .rows = {.data = m.rows.data(), .row_bytes = static_cast<int64_t>(m.row_bytes), .type = dtype_of(format)},
+          .n_vocab = n_vocab,
+          .n_embd = n_embd};
       std::vector<int32_t> tokens = {34, 0, 15, 16, 15};
       for (int32_t id = 0; id < n_vocab; id++) tokens.push_back(id);
       const auto n = static_cast<int64_t>(tokens.size());
@@ -214,7 +247,8 @@ TEST(MatmulOp, AMatrixInTheFileGivesTheSameBits) {
         ctx.tiles = TileSlots(2, 2 * tile);
         ops::matmul(ctx, {x.data(), n, kWidth}, {{{y.data(), n, n_out}, packed}});
         ops::matmul(ctx, {x.data(), n, kWidth}, {{{z.data(), n, n_out}, in_file}});
-        EXPECT_EQ(std::memcmp(y.data(), z.data(), y.size() * sizeof(float)), 0) << info.name << " " << n_out << " " << n;
+        EXPECT_EQ(std::memcmp(y.data(), z.data(), y.size() * sizeof(float)), 0)
+            << info.name << " " << n_out << " " << n;
       }
 
       // A tied table's rows, too.

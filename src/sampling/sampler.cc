@@ -85,8 +85,12 @@ bool any_above(const float* x, float floor) noexcept {
   return any != 0;
 }
 
-int64_t first_equal(const float* x, int64_t n, float value) noexcept {
+int64_t first_equal(const float* x, BlockMax known, int64_t n, float value) noexcept {
   int64_t i = 0;
+  if (known.max != nullptr) {
+    while (known.max[i] != value) i++;
+    i *= known.block;
+  }
   while (i + kBlock <= n && !any_at_least(x + i, value)) i += kBlock;
   while (i < n && x[i] != value) i++;
   return i;
@@ -194,26 +198,32 @@ void Sampler::adjust(float* row, SamplerScratch& scratch) const noexcept {
   }
 }
 
-Sample Sampler::sample(const float* logits, int64_t position, SamplerScratch& scratch) const noexcept {
+Sample Sampler::sample(const float* logits, int64_t position, SamplerScratch& scratch, BlockMax known) const noexcept {
   NEXTN_CHECK(static_cast<int32_t>(scratch.row_.size()) >= n_vocab_);
-  Scan s = scan(logits, n_vocab_);
+  const auto scan_all = [&](const float* x) {
+    return known.max != nullptr ? scan(known.max, (n_vocab_ + known.block - 1) / known.block) : scan(x, n_vocab_);
+  };
+  Scan s = scan_all(logits);
   if (s.has_nan) return {-1, SampleOutcome::kNan};
   const float* row = logits;
   if (adjusts()) {
     std::memcpy(scratch.row_.data(), logits, sizeof(float) * n_vocab_);
     adjust(scratch.row_.data(), scratch);
     row = scratch.row_.data();
-    s = scan(row, n_vocab_);
+    known = {};
+    s = scan_all(row);
   }
   if (s.max == -kInf) return {-1, SampleOutcome::kNoneLeft};
   if (params_.temp <= 0 || s.max == kInf) {  // infinity: forced by a bias, no noise reaches it
-    return {static_cast<int32_t>(first_equal(row, n_vocab_, s.max)), SampleOutcome::kToken};
+    return {static_cast<int32_t>(first_equal(row, known, n_vocab_, s.max)), SampleOutcome::kToken};
   }
   const bool has_top_k = params_.top_k > 0 && params_.top_k < n_vocab_;
-  return has_top_k ? choose_of_top_k(row, s.max, position, scratch) : choose_of_all(row, s.max, position, scratch);
+  return has_top_k ? choose_of_top_k(row, known, s.max, position, scratch)
+                   : choose_of_all(row, known, s.max, position, scratch);
 }
 
-Sample Sampler::choose_of_top_k(const float* row, float max, int64_t position, SamplerScratch& scratch) const noexcept {
+Sample Sampler::choose_of_top_k(const float* row, BlockMax known, float max, int64_t position,
+                                SamplerScratch& scratch) const noexcept {
   // Candidates gather until there is no room, then shrink to the best k; from then on a newcomer must be above the
   // least of those (an equal one has a higher id and stands behind it).
   const int64_t n = n_vocab_, k = params_.top_k;
@@ -231,12 +241,17 @@ Sample Sampler::choose_of_top_k(const float* row, float max, int64_t position, S
     }
     keys[count++] = key_of(row[i], i);
   };
-  int64_t i = 0;
-  for (; i + kBlock <= n; i += kBlock) {
-    if (!any_above(row + i, floor)) continue;
-    for (int j = 0; j < kBlock; j++) gather(i + j);
+  const int64_t block = known.max != nullptr ? known.block : n;
+  for (int64_t first = 0; first < n; first += block) {
+    if (known.max != nullptr && !(known.max[first / block] > floor)) continue;
+    const int64_t end = std::min(n, first + block);
+    int64_t i = first;
+    for (; i + kBlock <= end; i += kBlock) {
+      if (!any_above(row + i, floor)) continue;
+      for (int j = 0; j < kBlock; j++) gather(i + j);
+    }
+    for (; i < end; i++) gather(i);
   }
-  for (; i < n; i++) gather(i);
   if (count > k) {
     std::nth_element(keys, keys + k - 1, keys + count, std::greater<>());
     count = k;
@@ -262,13 +277,18 @@ Sample Sampler::choose_of_top_k(const float* row, float max, int64_t position, S
   return best.sample();
 }
 
-Sample Sampler::choose_of_all(const float* row, float max, int64_t position, SamplerScratch& scratch) const noexcept {
+Sample Sampler::choose_of_all(const float* row, BlockMax known, float max, int64_t position,
+                              SamplerScratch& scratch) const noexcept {
   const int64_t n = n_vocab_;
   const float least = std::max(-FLT_MAX, static_cast<float>(static_cast<double>(max) + log_min_p_));
   const uint64_t cut = params_.top_p < 1 ? top_p_cut(row, max, least, scratch) : key_of(least, 0xffffffff);
   const float floor = logit_of(cut);
   Choice best(max, inv_temp_, params_.seed, position, choice_);
   for (int64_t i = 0; i < n; i += 4) {
+    if (known.max != nullptr && i % known.block == 0) {
+      while (i < n && known.max[i / known.block] < floor) i += known.block;
+      if (i >= n) break;
+    }
     if (i % kBlock == 0) {
       while (i + kBlock <= n && !any_at_least(row + i, floor)) i += kBlock;
     }
@@ -328,7 +348,7 @@ uint64_t Sampler::top_p_cut(const float* row, float max, float floor, SamplerScr
 TopToken top_probability(const float* logits, int64_t n) noexcept {
   const Scan s = scan(logits, n);
   if (s.has_nan || s.max == -kInf) return {-1, 0};
-  const int32_t id = static_cast<int32_t>(first_equal(logits, n, s.max));
+  const int32_t id = static_cast<int32_t>(first_equal(logits, {}, n, s.max));
   if (s.max == kInf) return {id, 1};
   return {id, static_cast<float>(0x1p40 / static_cast<double>(total_mass(logits, n, s.max)))};
 }

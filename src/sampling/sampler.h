@@ -26,6 +26,13 @@ struct Sample {
   SampleOutcome outcome;
 };
 
+// What whoever computed a row of logits may know of it: the largest logit of every `block` ids in turn (a multiple of
+// 16), NaN where one of them is NaN. A choice that needs few of the logits then looks at few of them.
+struct BlockMax {
+  const float* max = nullptr;
+  int64_t block = 0;
+};
+
 // The memory a choice needs, 12 bytes a token and a little more; one serves any number of samplers of one thread.
 class SamplerScratch {
  public:
@@ -57,7 +64,8 @@ class Sampler {
   //   else      arg max of (l - max l) / temp + gumbel(seed, position, id, choice) over what the truncations left
   //
   // Ties go to the lower id; -0.0 equals 0.0. At least one token is left by every truncation.
-  Sample sample(const float* logits, int64_t position, SamplerScratch& scratch) const noexcept;
+  // `known` tells of `logits`; the token is the same without.
+  Sample sample(const float* logits, int64_t position, SamplerScratch& scratch, BlockMax known = {}) const noexcept;
 
   // Tells a token that is now part of the text; those of the prompt too.
   void accept(int32_t token) noexcept;
@@ -77,8 +85,10 @@ class Sampler {
  private:
   bool adjusts() const noexcept;
   void adjust(float* row, SamplerScratch& scratch) const noexcept;
-  Sample choose_of_top_k(const float* row, float max, int64_t position, SamplerScratch& scratch) const noexcept;
-  Sample choose_of_all(const float* row, float max, int64_t position, SamplerScratch& scratch) const noexcept;
+  Sample choose_of_top_k(const float* row, BlockMax known, float max, int64_t position,
+                         SamplerScratch& scratch) const noexcept;
+  Sample choose_of_all(const float* row, BlockMax known, float max, int64_t position,
+                       SamplerScratch& scratch) const noexcept;
   uint64_t top_p_cut(const float* row, float max, float floor, SamplerScratch& scratch) const noexcept;
 
   SamplerParams params_;

@@ -25,9 +25,25 @@ SamplerParams plain(uint64_t seed = 1) {
   return {.temp = 1, .top_k = 0, .top_p = 1, .min_p = 0, .seed = seed};
 }
 
+// The choice from a row, the same when the largest logits of its blocks are known.
+Sample choice_of(const Sampler& sampler, const Row& row, int64_t position, SamplerScratch& scratch) {
+  const Sample s = sampler.sample(row.data(), position, scratch);
+  for (const int64_t block : {16, 1024}) {
+    Row max;
+    for (size_t i = 0; i < row.size(); i++) {
+      if (i % static_cast<size_t>(block) == 0) max.push_back(-kInf);
+      if (std::isnan(row[i]) || row[i] > max.back()) max.back() = row[i];  // a NaN is not passed by anything
+    }
+    const Sample known = sampler.sample(row.data(), position, scratch, {max.data(), block});
+    EXPECT_EQ(known.outcome, s.outcome) << "blocks of " << block;
+    EXPECT_EQ(known.token, s.token) << "blocks of " << block;
+  }
+  return s;
+}
+
 int32_t token_of(const Sampler& sampler, const Row& row, int64_t position = 0) {
   SamplerScratch scratch(static_cast<int32_t>(row.size()));
-  const Sample s = sampler.sample(row.data(), position, scratch);
+  const Sample s = choice_of(sampler, row, position, scratch);
   EXPECT_EQ(s.outcome, SampleOutcome::kToken);
   return s.token;
 }
@@ -204,7 +220,7 @@ TEST(Sampler, ANanIsAnOutcome) {
         for (const float nan : {kNan, -kNan}) {
           Row row(n, 1.0f);
           row[i] = nan;
-          const Sample s = sampler.sample(row.data(), 0, scratch);
+          const Sample s = choice_of(sampler, row, 0, scratch);
           EXPECT_EQ(s.outcome, SampleOutcome::kNan) << n << " " << i;
           EXPECT_EQ(s.token, -1);
         }
@@ -451,7 +467,7 @@ TEST(Sampler, EqualsTheSlowTwinAtFullSize) {
           SamplerParams params = {.temp = 0.8f, .top_k = top_k, .top_p = top_p, .min_p = min_p, .seed = 5};
           const Sampler sampler(params, n);
           position++;
-          ASSERT_EQ(sampler.sample(row.data(), position, scratch).token, slow_twin(row, params, position, {}))
+          ASSERT_EQ(choice_of(sampler, row, position, scratch).token, slow_twin(row, params, position, {}))
               << sigma << " k " << top_k << " p " << top_p << " m " << min_p;
         }
       }
@@ -467,7 +483,7 @@ TEST(Sampler, AScratchMayBeLargerAndUsed) {
     const SamplerParams params = {.top_k = round % 2 ? 0 : 20, .presence_penalty = 1.0f, .logit_bias = {{3, 1}}};
     Sampler sampler(params, 100);
     sampler.accept(round % 100);
-    EXPECT_EQ(sampler.sample(row.data(), round, shared).token, slow_twin(row, params, round, {round % 100}));
+    EXPECT_EQ(choice_of(sampler, row, round, shared).token, slow_twin(row, params, round, {round % 100}));
   }
 }
 
