@@ -71,6 +71,7 @@ Engine::Engine(const EngineOptions& options)
   if (plan_.in_place) ctx_.tiles = TileSlots(pool_.n_threads(), 2 * model_->weights().file_tile_bytes());
   shape_ = nextn::state_shape(options_, *model_);
   logits_ = Buffer(1 + options_.max_draft, info.n_vocab);
+  logits_max_ = Buffer(1 + options_.max_draft, info.n_logit_blocks());
   if (info.has_head) {
     const RoleBytes bytes = model_->weight_bytes();
     draft_head_.emplace(
@@ -103,7 +104,8 @@ std::vector<MemoryPart> Engine::memory() const {
   }
   parts.push_back({"draft_head", draft_head_bytes(options_, *model_)});
   parts.push_back({"workspace", model_->buffer_bytes(step_rows(options_)) + ctx_.act.size_bytes() +
-                                    logits_.size_bytes() + scratch_.size_bytes() + ctx_.tiles.size_bytes()});
+                                    logits_.size_bytes() + logits_max_.size_bytes() + scratch_.size_bytes() +
+                                    ctx_.tiles.size_bytes()});
   parts.push_back({"program", program_bytes(file_)});
   return parts;
 }

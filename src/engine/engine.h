@@ -80,8 +80,9 @@ class Engine {
   // Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely stop
   // to catch up.
   int backlog_limit() const noexcept { return nextn::backlog_limit(options_); }
-  TensorView logits(int64_t n) noexcept { return logits_.rows(n); }  // n <= 1 + max_draft
-  DraftHead& draft_head() noexcept { return *draft_head_; }          // where an MTP head is loaded
+  TensorView logits(int64_t n) noexcept { return logits_.rows(n); }          // n <= 1 + max_draft
+  TensorView logits_max(int64_t n) noexcept { return logits_max_.rows(n); }  // of their blocks, see Model::logits
+  DraftHead& draft_head() noexcept { return *draft_head_; }                  // where an MTP head is loaded
   const DraftHead* draft_head() const noexcept { return draft_head_ ? &*draft_head_ : nullptr; }
   SamplerScratch& sampler_scratch() noexcept { return scratch_; }
   // What steps cost here: a guess until calibrate() has measured them.
@@ -102,7 +103,7 @@ class Engine {
   std::unique_ptr<Tokenizer> tokenizer_;
   Ctx ctx_;
   StateShape shape_;
-  Buffer logits_;
+  Buffer logits_, logits_max_;
   std::optional<DraftHead> draft_head_;
   SamplerScratch scratch_;
   StepCosts costs_;

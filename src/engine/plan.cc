@@ -55,7 +55,8 @@ std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::Fi
       {"draft_head", draft_head_bytes(options, model)},
       {"workspace",
        model.buffer_bytes(rows) + ActBuffer::size_bytes(rows, info.widest_input) +
-           static_cast<uint64_t>(n_logits * info.n_vocab) * sizeof(float) +
+           static_cast<uint64_t>(n_logits * info.n_vocab + (1 + options.max_draft) * info.n_logit_blocks()) *
+               sizeof(float) +
            SamplerScratch::size_bytes(static_cast<int32_t>(info.n_vocab)) +
            TileSlots::size_bytes(default_threads(options.n_threads), 2 * model.weights().file_tile_bytes())},
       {"program", program_bytes(file)},

@@ -148,8 +148,8 @@ class Session::Run {
     }
     if (params_.n_predict == 0) return end(EndReason::kLength);
     const TensorView logits = engine_.logits(1);
-    engine_.model().logits(engine_.ctx(), logits, hidden.rows_from(hidden.rows - 1, 1));
-    take(choose(logits.row(0)), logits.row(0));
+    engine_.model().logits(engine_.ctx(), logits, hidden.rows_from(hidden.rows - 1, 1), engine_.logits_max(1));
+    take(choose(0), logits.row(0));
   }
 
   // Draft, verify [last, drafts], keep what the trunk would have written.
@@ -166,10 +166,10 @@ class Session::Run {
     drafts_[0] = s_.tokens_.back();
     const SequenceRows rows = {&s_.state_, drafts_.data(), 1, n_drafts};
     const TensorView hidden = engine_.model().forward(engine_.ctx(), {&rows, 1}), logits = engine_.logits(1 + n_drafts);
-    engine_.model().logits(engine_.ctx(), logits, hidden);
+    engine_.model().logits(engine_.ctx(), logits, hidden, engine_.logits_max(1 + n_drafts));
     int n = 0;  // rows that stand
     for (bool right = true; right && !ended_; n++) {
-      const Sample sample = choose(logits.row(n));
+      const Sample sample = choose(n);
       right = n < n_drafted && sample.token == drafts_[static_cast<size_t>(n) + 1];
       // A draft that was not verified is compared all the same, and tells as much.
       if (controller_ && n < n_drafted) controller_->saw(n, right);
@@ -212,8 +212,10 @@ class Session::Run {
     return n < params_.draft_min ? 0 : n;
   }
 
-  Sample choose(const float* logits) const {
-    return sampler_.sample(logits, static_cast<int64_t>(s_.tokens_.size()), engine_.sampler_scratch());
+  // From row r of the engine's logits.
+  Sample choose(int r) const {
+    return sampler_.sample(engine_.logits(r + 1).row(r), static_cast<int64_t>(s_.tokens_.size()),
+                           engine_.sampler_scratch(), {engine_.logits_max(r + 1).row(r), ops::kMaxBlock});
   }
 
   // The token is part of the text now.

@@ -11,6 +11,7 @@
 #include "gguf/file.h"
 #include "model/weight_loader.h"
 #include "ops/ctx.h"
+#include "ops/matmul.h"
 #include "state/head_state.h"
 #include "state/sequence_state.h"
 
@@ -23,6 +24,8 @@ struct ModelInfo {
   int64_t widest_input;  // of any matrix: what ActBuffer must hold
   bool tied;             // the LM head is the embedding table
   bool has_head;         // an MTP head is loaded
+
+  int64_t n_logit_blocks() const noexcept { return (n_vocab + ops::kMaxBlock - 1) / ops::kMaxBlock; }
 };
 
 // The rows of one sequence in a step of the trunk: they stand at its length and after; the sure rows come first.
@@ -88,8 +91,10 @@ class Model {
   TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences) noexcept {
     return forward(ctx, sequences, static_cast<int>(info().n_layers));
   }
-  // out (R, n_vocab) = the trunk's LM head over hidden (R, n_embd).
-  virtual void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept = 0;
+  // out (R, n_vocab) = the trunk's LM head over hidden (R, n_embd). max, where set, (R, n_logit_blocks()): the largest
+  // of every ops::kMaxBlock logits in turn, NaN where one of them is NaN.
+  virtual void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden,
+                      const TensorView& max = {}) noexcept = 0;
 
   // Runs the MTP head and puts the rows' keys and values into the states' caches. Gives the head's hidden states after
   // its own norm for the rows asked for, in order; valid until the next call.

@@ -253,8 +253,8 @@ void Qwen35::dense_ffn(Ctx& ctx, const Layer& l, const TensorView& h, const Tens
   ops::matmul_q8(ctx, gate, {{y, l.ffn_down, x}});
 }
 
-void Qwen35::logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept {
-  ops::matmul(ctx, hidden, {{out, output_}});
+void Qwen35::logits(Ctx& ctx, const TensorView& out, const TensorView& hidden, const TensorView& max) noexcept {
+  ops::matmul(ctx, hidden, {{out, output_, {}, max}});
 }
 
 // The positions' angles, which all layers share.

@@ -24,7 +24,7 @@ class Qwen35 final : public Model {
   size_t buffer_bytes(int64_t row_limit) const noexcept override;
   using Model::forward;
   TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept override;
-  void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;
+  void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden, const TensorView& max) noexcept override;
   TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept override;
   void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;
   const Weight& head_lm_weight() const noexcept override {
@@ -67,7 +67,7 @@ class Qwen35 final : public Model {
 
   // A buffer and the width of its rows.
   struct SizedBuffer {
-    Buffer Buffers::*buffer;
+    Buffer Buffers::* buffer;
     int64_t cols;
   };
 

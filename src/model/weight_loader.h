@@ -58,8 +58,8 @@ class WeightLoader {
   // Tables come into memory too: nothing is read through the map.
   void hold_tables() noexcept;
 
-  // Leaves matrices in the file until those that are loaded take at most `limit` bytes, as far as that goes: what is read
-  // most often in a cycle stays in memory first.
+  // Leaves matrices in the file until those that are loaded take at most `limit` bytes, as far as that goes: what is
+  // read most often in a cycle stays in memory first.
   void leave_in_file(uint64_t limit);
 
   // Takes the memory and reads what was asked for. Throws Error{kSystem} when the memory is not to be had, Error{kFile}
