@@ -1,0 +1,117 @@
+// A step takes no memory: every allocation of this program is counted, over plain steps and over cycles of drafting,
+// verifying and accepting. Text on its way out is not part of it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "ops/elementwise.h"
+
+static std::atomic<int64_t> g_allocations = 0;  // by any thread
+
+__attribute__((noinline)) void* operator new(size_t size) {
+  g_allocations++;
+  if (void* p = std::malloc(size)) return p;
+  throw std::bad_alloc();
+}
+__attribute__((noinline)) void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  g_allocations++;
+  return std::malloc(size);
+}
+__attribute__((noinline)) void* operator new(size_t size, std::align_val_t align) {
+  g_allocations++;
+  if (void* p = std::aligned_alloc(static_cast<size_t>(align), size)) return p;
+  throw std::bad_alloc();
+}
+__attribute__((noinline)) void operator delete(void* p) noexcept {
+  std::free(p);
+}
+__attribute__((noinline)) void operator delete(void* p, size_t) noexcept {
+  std::free(p);
+}
+__attribute__((noinline)) void operator delete(void* p, std::align_val_t) noexcept {
+  std::free(p);
+}
+__attribute__((noinline)) void operator delete(void* p, size_t, std::align_val_t) noexcept {
+  std::free(p);
+}
+
+namespace nextn {
+namespace {
+
+class Allocation : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Allocation, AStepTakesNoMemory) {
+  constexpr int kDrafts = 3, kPrompt = 300;  // more positions than one attention piece
+  EngineOptions options;
+  options.model_path = std::string(NEXTN_TEST_MODELS) + "/" + GetParam() + ".gguf";
+  options.n_threads = 2;
+  options.n_ctx = 512;
+  options.max_draft = kDrafts;
+  Engine engine(options);
+  Model& model = engine.model();
+  Ctx& ctx = engine.ctx();
+  SequenceState state(engine.state_shape());
+  HeadState head(engine.state_shape(), KvType::kF16, KvType::kF16, engine.backlog_limit());
+  const auto n_vocab = static_cast<int32_t>(model.info().n_vocab);
+  Sampler greedy({.temp = 0}, n_vocab), hot({.temp = 1, .top_k = 40}, n_vocab), all({.temp = 1, .top_k = 0}, n_vocab);
+  std::vector<int32_t> prompt(kPrompt);
+  for (int i = 0; i < kPrompt; i++) prompt[static_cast<size_t>(i)] = (i * 37 + 11) % n_vocab;
+  int32_t tokens[1 + kDrafts] = {7};
+  int64_t length = 0;
+
+  const int64_t before = g_allocations;
+  const auto forward = [&](const int32_t* ids, int n_sure, int n_draft) {
+    const SequenceRows rows = {&state, ids, n_sure, n_draft};
+    return model.forward(ctx, {&rows, 1});
+  };
+  const auto choose = [&](const TensorView& hidden) {
+    const TensorView logits = engine.logits(hidden.rows), max = engine.logits_max(hidden.rows);
+    model.logits(ctx, logits, hidden, max);
+    for (int64_t r = 0; r < hidden.rows; r++) {
+      for (Sampler* s : {&greedy, &hot, &all}) {
+        const Sample sample = s->sample(logits.row(r), length, engine.sampler_scratch(), {max.row(r), ops::kMaxBlock});
+        ASSERT_EQ(sample.outcome, SampleOutcome::kToken);
+        s->accept(sample.token);
+      }
+    }
+  };
+  TensorView hidden = forward(prompt.data(), kPrompt, 0);
+  const HeadRows pairs = {&head, prompt.data(), hidden.data, 0, kPrompt};
+  model.head_forward(ctx, {&pairs, 1}, HeadOutput::kNone);
+  length += kPrompt;
+  for (int i = 0; i < 4; i++, length++) choose(forward(tokens, 1, 0));  // plain
+  for (int cycle = 0; cycle < 4; cycle++) {
+    for (int d = 0; d < kDrafts; d++) {
+      const HeadRows row = {&head, tokens + d, hidden.data, length + d, 1};
+      const TensorView out = model.head_forward(ctx, {&row, 1}, HeadOutput::kLast), logits = engine.draft_logits();
+      model.head_logits(ctx, logits, out);
+      int64_t best;
+      ops::argmax(ctx, &best, logits);
+      tokens[d + 1] = static_cast<int32_t>(best);
+    }
+    hidden = forward(tokens, 1, kDrafts);
+    choose(hidden);
+    state.commit(cycle);
+    length += 1 + cycle;
+  }
+  EXPECT_EQ(g_allocations, before);
+
+  const std::vector<int32_t> copy = prompt;
+  EXPECT_GT(g_allocations, before) << "the counter does not count";
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Allocation, ::testing::Values("tiny-mixed-q8_0", "tiny-mixed-q4_k_m"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace nextn
