@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "draft/mtp_drafter.h"
 #include "engine/engine.h"
-#include "ops/elementwise.h"
 
 static std::atomic<int64_t> g_allocations = 0;  // by any thread
 
@@ -60,10 +60,10 @@ TEST_P(Allocation, AStepTakesNoMemory) {
   HeadState head(engine.state_shape(), KvType::kF16, KvType::kF16, engine.backlog_limit());
   const auto n_vocab = static_cast<int32_t>(model.info().n_vocab);
   Sampler greedy({.temp = 0}, n_vocab), hot({.temp = 1, .top_k = 40}, n_vocab), all({.temp = 1, .top_k = 0}, n_vocab);
-  std::vector<int32_t> prompt(kPrompt);
-  for (int i = 0; i < kPrompt; i++) prompt[static_cast<size_t>(i)] = (i * 37 + 11) % n_vocab;
-  int32_t tokens[1 + kDrafts] = {7};
-  int64_t length = 0;
+  std::vector<int32_t> text(kPrompt);
+  for (int i = 0; i < kPrompt; i++) text[static_cast<size_t>(i)] = (i * 37 + 11) % n_vocab;
+  text.reserve(static_cast<size_t>(options.n_ctx));
+  MtpDrafter drafter(model, head, engine.draft_head(), 0);
 
   const int64_t before = g_allocations;
   const auto forward = [&](const int32_t* ids, int n_sure, int n_draft) {
@@ -75,34 +75,47 @@ TEST_P(Allocation, AStepTakesNoMemory) {
     model.logits(ctx, logits, hidden, max);
     for (int64_t r = 0; r < hidden.rows; r++) {
       for (Sampler* s : {&greedy, &hot, &all}) {
-        const Sample sample = s->sample(logits.row(r), length, engine.sampler_scratch(), {max.row(r), ops::kMaxBlock});
+        const Sample sample =
+            s->sample(logits.row(r), state.length() + r, engine.sampler_scratch(), {max.row(r), ops::kMaxBlock});
         ASSERT_EQ(sample.outcome, SampleOutcome::kToken);
         s->accept(sample.token);
       }
     }
   };
-  TensorView hidden = forward(prompt.data(), kPrompt, 0);
-  const HeadRows pairs = {&head, prompt.data(), hidden.data, 0, kPrompt};
-  model.head_forward(ctx, {&pairs, 1}, HeadOutput::kNone);
-  length += kPrompt;
-  for (int i = 0; i < 4; i++, length++) choose(forward(tokens, 1, 0));  // plain
-  for (int cycle = 0; cycle < 4; cycle++) {
-    for (int d = 0; d < kDrafts; d++) {
-      const HeadRows row = {&head, tokens + d, hidden.data, length + d, 1};
-      const TensorView out = model.head_forward(ctx, {&row, 1}, HeadOutput::kLast), logits = engine.draft_logits();
-      model.head_logits(ctx, logits, out);
-      int64_t best;
-      ops::argmax(ctx, &best, logits);
-      tokens[d + 1] = static_cast<int32_t>(best);
-    }
-    hidden = forward(tokens, 1, kDrafts);
+  const TensorView prompt = forward(text.data(), kPrompt, 0);
+  const HeadRows pairs[] = {{&head, text.data(), head.backlog_hidden(), 0, 1},
+                            {&head, text.data() + 1, prompt.data, 1, kPrompt - 1}};
+  model.head_forward(ctx, pairs, HeadOutput::kNone);
+  head.consume(1);
+  head.extend(kPrompt - 1);
+  head.push_hidden(prompt.row(kPrompt - 1));
+  text.push_back(7);
+  for (int i = 0; i < 4; i++) {  // plain
+    const TensorView hidden = forward(&text.back(), 1, 0);
     choose(hidden);
+    head.push_hidden(hidden.row(0));
+    text.push_back(8 + i);
+  }
+  for (int cycle = 0; cycle <= kDrafts; cycle++) {  // of which the first `cycle` drafts are kept
+    int32_t tokens[1 + kDrafts] = {text.back()};
+    drafter.begin(text);
+    for (int d = 1; d <= kDrafts; d++) {
+      Draft draft;
+      ASSERT_TRUE(drafter.next(ctx, &draft));
+      tokens[d] = draft.token;
+    }
+    const TensorView hidden = forward(tokens, 1, kDrafts);
+    choose(hidden);
+    for (int d = 0; d <= cycle && d < kDrafts; d++) drafter.saw(ctx, d, tokens[d + 1]);
     state.commit(cycle);
-    length += 1 + cycle;
+    for (int r = 0; r <= cycle; r++) {
+      head.push_hidden(hidden.row(r));
+      text.push_back(r < cycle ? tokens[r + 1] : 9);
+    }
   }
   EXPECT_EQ(g_allocations, before);
 
-  const std::vector<int32_t> copy = prompt;
+  const std::vector<int32_t> copy = text;
   EXPECT_GT(g_allocations, before) << "the counter does not count";
 }
 
