@@ -40,7 +40,9 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), bytes_(other.bytes_), mapped_(std::exchange(other.mapped_, false)),
+    : path_(std::move(other.path_)),
+      bytes_(other.bytes_),
+      mapped_(std::exchange(other.mapped_, false)),
       fd_(std::exchange(other.fd_, -1)) {}
 
 bool MappedFile::read(size_t offset, size_t size, uint8_t* to) const noexcept {

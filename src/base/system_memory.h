@@ -13,8 +13,9 @@ struct AvailableMemory {
   std::string limited_by;  // "the machine" or the control group's file that names the limit
 };
 
-// The least of what /proc/meminfo calls available and of what every control group (v1 or v2) leaves of its limit. Cached
-// file pages count as available. `root` stands before /proc and /sys in tests. A file that is not there limits nothing.
+// The least of what /proc/meminfo calls available and of what every control group (v1 or v2) leaves of its limit.
+// Cached file pages count as available. `root` stands before /proc and /sys in tests. A file that is not there limits
+// nothing.
 AvailableMemory available_memory(const std::string& root = "");
 
 // "512M", "2.5G", "1073741824": K, M, G and T are powers of 1024. Nothing for what is no size, or none above 0.

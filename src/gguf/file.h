@@ -83,7 +83,9 @@ class File {
  private:
   File() = default;
 
-  const MappedFile& part_of(const TensorInfo& tensor) const noexcept { return parts_[static_cast<size_t>(tensor.part)]; }
+  const MappedFile& part_of(const TensorInfo& tensor) const noexcept {
+    return parts_[static_cast<size_t>(tensor.part)];
+  }
   void add_part(MappedFile map);
   void add_other_parts(uint16_t n_parts);
   template <class T>

@@ -92,9 +92,9 @@ using DeltaRowsFn = void (*)(const DeltaArgs& args, int first, int last);
 // One vector of head_dim values to cache precision, kv_bytes() bytes; the same bytes on every instruction set.
 void kv_store(KvType type, const float* x, int64_t head_dim, uint8_t* cached) noexcept;
 
-// Query rows of one sequence against one piece of its cache, for the n_group query heads that share a KV head: row r sees
-// the positions [0, n[r]) of k and v, n[r] <= kKvPiece. Gives, for each row and head: m = max score,
-// l = sum exp(score - m), o = sum exp(score - m) v. Of a row with n[r] = 0 nothing is written.
+// Query rows of one sequence against one piece of its cache, for the n_group query heads that share a KV head: row r
+// sees the positions [0, n[r]) of k and v, n[r] <= kKvPiece. Gives, for each row and head: m = max score, l = sum
+// exp(score - m), o = sum exp(score - m) v. Of a row with n[r] = 0 nothing is written.
 constexpr int kMaxAttendQueries = 32;  // n_rows * n_group of one call
 struct AttendArgs {
   const float* q;         // (n_rows, n_group, head_dim)

@@ -1,6 +1,6 @@
 // The interleaved layout as a table: for each format, which bytes of a file block become which words of a tile block.
-// Whole tiles go by transposing 16-byte vectors (the compiler's own, which any instruction set has), single rows and the
-// last tile unit by unit.
+// Whole tiles go by transposing 16-byte vectors (the compiler's own, which any instruction set has), single rows and
+// the last tile unit by unit.
 #include "kernels/pack.h"
 
 #include <cstring>

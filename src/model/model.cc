@@ -15,8 +15,7 @@ struct Architecture {
 
 template <class M>
 constexpr Architecture architecture(std::string_view name) {
-  return {name, M::inspect_head,
-          [](const gguf::File& file, bool with_head) -> std::unique_ptr<Model> {
+  return {name, M::inspect_head, [](const gguf::File& file, bool with_head) -> std::unique_ptr<Model> {
             return std::make_unique<M>(file, with_head);
           }};
 }

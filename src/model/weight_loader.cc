@@ -117,7 +117,8 @@ void WeightLoader::leave_in_file(uint64_t limit) {
   for (const VectorJob& job : vectors_) left -= std::min<uint64_t>(left, padded(job.bytes));
   for (const TapsJob& job : taps_) left -= std::min<uint64_t>(left, padded(job.bytes));
   // A cycle runs the head several times, the LM head once more than that, the trunk once.
-  for (const WeightRole role : {WeightRole::kMtpHead, WeightRole::kLmHead, WeightRole::kTrunk, WeightRole::kEmbedding}) {
+  for (const WeightRole role :
+       {WeightRole::kMtpHead, WeightRole::kLmHead, WeightRole::kTrunk, WeightRole::kEmbedding}) {
     for (MatrixJob& job : matrices_) {
       if (job.role != role) continue;
       job.in_file = padded(job.bytes) > left;
@@ -205,7 +206,8 @@ void WeightLoader::load(ThreadPool& pool, const LoadOptions& options) {
   for (const MatrixJob& job : matrices_) {
     if (job.in_file) continue;
     total += job.tensor->n_bytes;
-    slot = std::max(slot, tile_bytes(job.field->format, job.field->k) + kTileRows * row_bytes(job.tensor->type, job.field->k));
+    slot = std::max(
+        slot, tile_bytes(job.field->format, job.field->k) + kTileRows * row_bytes(job.tensor->type, job.field->k));
   }
   storage_ = AlignedBuffer(n_bytes);
   if (options.interleave) interleave_memory(storage_.data(), storage_.size());
