@@ -8,9 +8,9 @@ namespace nextn {
 
 namespace {
 
-constexpr double kProbeShare = 0.008;                            // of the time that probes may take
+constexpr double kProbeShare = 0.008;                             // of the time that probes may take
 constexpr double kMinProbeInterval = 4, kMaxProbeInterval = 128;  // tokens
-constexpr double kAfterHit = 0.25;                               // of the interval, while probes are right
+constexpr double kAfterHit = 0.25;                                // of the interval, while probes are right
 constexpr double kRecentKeep = 0.9;
 constexpr double kMargin = 1.01;  // a gain smaller than this is not worth a guess
 

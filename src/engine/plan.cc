@@ -108,8 +108,7 @@ uint64_t draft_head_bytes(const EngineOptions& options, const Model& model) noex
   return DraftHead::size_bytes(model.head_lm_weight(), effective_draft_vocab(options, model), options.max_draft);
 }
 
-// An estimate, on the large side: what the tokenizer and the file's metadata hold, and the
-// program's own code and data.
+// An estimate, on the large side: what the tokenizer and the file's metadata hold, and the program's own code and data.
 uint64_t program_bytes(const gguf::File& file) noexcept {
   uint64_t n_strings = 0, metadata = 0;
   for (const gguf::Entry& entry : file.metadata()) {
