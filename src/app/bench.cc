@@ -1,8 +1,6 @@
 // nextn bench: how fast a model is with drafts and without, as a table or one JSON object. Exit status 1 when the texts
 // differ, because then there is nothing to compare.
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -12,6 +10,7 @@
 #include "app/bench_plot.h"
 #include "app/command.h"
 #include "app/commit.h"
+#include "app/interrupt.h"
 #include "app/output.h"
 #include "base/error.h"
 #include "base/machine.h"
@@ -23,14 +22,6 @@ namespace nextn {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::atomic<bool> interrupted{false};
-
-// The first Ctrl-C ends the measurement, and what is finished is reported; the second one ends the program.
-void on_interrupt(int) {
-  interrupted.store(true);
-  std::signal(SIGINT, SIG_DFL);
-}
 
 struct BenchFlags {
   ModelFlags model;
@@ -289,7 +280,7 @@ Json to_json(const Result& r) {
           {"load_ms", r.engine.load_ms()},
           {"calibrate_ms", r.report.calibrate_ms},
           {"memory", {{"peak_resident", r.peak_resident}}},
-          {"interrupted", interrupted.load()}};
+          {"interrupted", r.options.params.stop->load()}};
 }
 
 // ------------------------------------------------------------------------------------------------ tables
@@ -455,12 +446,11 @@ int bench_main(int argc, char** argv) {
   r.options.params.n_predict = flags.n_predict;
   r.options.params.draft_min = flags.model.draft_min;
   r.options.params.draft_p_min = flags.model.draft_p_min;
-  r.options.params.stop = &interrupted;
+  r.options.params.stop = &watch_for_interrupt();
   r.options.on_progress = progress_counter("measuring");
-  std::signal(SIGINT, on_interrupt);
 
   r.report = bench(engine, r.options);
-  if (r.report.groups.empty()) fail(ErrorCode::kSystem, "interrupted before the first pair was finished");
+  if (r.report.groups.empty()) fail(ErrorCode::kSystem, "bench: expected a finished pair, found none: interrupted");
   r.peak_resident = peak_resident_bytes();  // before the buffer that the next line reads
   r.read_rate = measure_read_rate(engine.ctx().pool);
 

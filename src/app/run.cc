@@ -1,8 +1,6 @@
 // nextn run: a prompt in, its continuation on stdout as it is written, statistics on stderr; or, with --json, one
 // object.
-#include <atomic>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -10,6 +8,7 @@
 #include <random>
 
 #include "app/command.h"
+#include "app/interrupt.h"
 #include "app/output.h"
 #include "base/error.h"
 #include "base/machine.h"
@@ -20,14 +19,6 @@
 namespace nextn {
 
 namespace {
-
-std::atomic<bool> interrupted{false};
-
-// The first Ctrl-C ends the text at the next cycle; the second one ends the program.
-void on_interrupt(int) {
-  interrupted.store(true);
-  std::signal(SIGINT, SIG_DFL);
-}
 
 struct RunFlags {
   ModelFlags model;
@@ -283,9 +274,8 @@ int run_main(int argc, char** argv) {
   params.draft_p_min = flags.model.draft_p_min;
   params.adaptive = flags.model.adaptive();
   params.digest = flags.json;
-  params.stop = &interrupted;
+  params.stop = &watch_for_interrupt();
   if (!flags.json) params.on_text = write_stdout;
-  std::signal(SIGINT, on_interrupt);
 
   Session session(engine);
   const double calibrate_ms = params.adaptive && flags.n_predict != 0 ? calibrate(engine, session) : 0;
