@@ -15,7 +15,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/error.h"
-#include "engine/step_timer.h"
+#include "step_timer.h"
 #include "ops/profile.h"
 
 namespace nextn {

@@ -1,4 +1,4 @@
-#include "engine/step_timer.h"
+#include "step_timer.h"
 
 #include <chrono>
 #include <cstring>
