@@ -15,8 +15,8 @@
 
 #include "base/aligned_buffer.h"
 #include "base/error.h"
-#include "step_timer.h"
 #include "ops/profile.h"
+#include "step_timer.h"
 
 namespace nextn {
 namespace {
