@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fp16.h"
 #include "quant/blocks.h"
+#include "quant/superblock.h"
 
 namespace nextn {
 
@@ -82,73 +83,6 @@ struct Q8_0 {
   }
 };
 
-struct Q2_K {
-  static void decode(const uint8_t* p, float* out) {
-    const auto b = load<BlockQ2_K>(p);
-    const float d = f16_to_f32(b.d), dmin = f16_to_f32(b.dmin);
-    for (int i = 0; i < kSuperBlock; i++) {
-      const int h = i / 128, s = i / 32 % 4, l = i % 32;
-      const int q = b.qs[32 * h + l] >> 2 * s & 3;
-      const float scale = d * static_cast<float>(b.scales[i / 16] & 15);
-      const float min = dmin * static_cast<float>(b.scales[i / 16] >> 4);
-      out[i] = scale * static_cast<float>(q) - min;
-    }
-  }
-};
-
-struct Q3_K {
-  static void decode(const uint8_t* p, float* out) {
-    const auto b = load<BlockQ3_K>(p);
-    const float d = f16_to_f32(b.d);
-    for (int i = 0; i < kSuperBlock; i++) {
-      const int h = i / 128, s = i / 32 % 4, l = i % 32;
-      const int q = (b.qs[32 * h + l] >> 2 * s & 3) | (b.hmask[l] >> (4 * h + s) & 1) << 2;
-      out[i] = d * static_cast<float>(q3_k_scale(b.scales, i / 16) - 32) * static_cast<float>(q - 4);
-    }
-  }
-};
-
-struct Q4_K {
-  static void decode(const uint8_t* p, float* out) {
-    const auto b = load<BlockQ4_K>(p);
-    const float d = f16_to_f32(b.d), dmin = f16_to_f32(b.dmin);
-    for (int i = 0; i < kSuperBlock; i++) {
-      const int c = i / 64, l = i % 32, g = i / 32;
-      const int q = b.qs[32 * c + l] >> 4 * (g % 2) & 15;
-      const float scale = d * static_cast<float>(q4_k_scale(b.scales, g));
-      const float min = dmin * static_cast<float>(q4_k_min(b.scales, g));
-      out[i] = scale * static_cast<float>(q) - min;
-    }
-  }
-};
-
-struct Q5_K {
-  static void decode(const uint8_t* p, float* out) {
-    const auto b = load<BlockQ5_K>(p);
-    const float d = f16_to_f32(b.d), dmin = f16_to_f32(b.dmin);
-    for (int i = 0; i < kSuperBlock; i++) {
-      const int c = i / 64, l = i % 32, g = i / 32;
-      const int q = (b.qs[32 * c + l] >> 4 * (g % 2) & 15) | (b.qh[l] >> g & 1) << 4;
-      const float scale = d * static_cast<float>(q4_k_scale(b.scales, g));
-      const float min = dmin * static_cast<float>(q4_k_min(b.scales, g));
-      out[i] = scale * static_cast<float>(q) - min;
-    }
-  }
-};
-
-struct Q6_K {
-  static void decode(const uint8_t* p, float* out) {
-    const auto b = load<BlockQ6_K>(p);
-    const float d = f16_to_f32(b.d);
-    for (int i = 0; i < kSuperBlock; i++) {
-      const int h = i / 128, s = i / 32 % 4, l = i % 32;
-      const int low = b.ql[64 * h + 32 * (s % 2) + l] >> 4 * (s / 2) & 15;
-      const int q = low | (b.qh[32 * h + l] >> 2 * s & 3) << 4;
-      out[i] = d * static_cast<float>(b.scales[i / 16]) * static_cast<float>(q - 32);
-    }
-  }
-};
-
 struct IQ4_NL {
   static void decode(const uint8_t* p, float* out) {
     const auto b = load<BlockIQ4_NL>(p);
@@ -157,14 +91,20 @@ struct IQ4_NL {
   }
 };
 
-struct IQ4_XS {
+struct MXFP4 {
   static void decode(const uint8_t* p, float* out) {
-    const auto b = load<BlockIQ4_XS>(p);
-    const float d = f16_to_f32(b.d);
-    for (int i = 0; i < kSuperBlock; i++) {
-      const int g = i / 32;
-      const float scale = d * static_cast<float>(iq4_xs_scale(b, g) - 32);
-      out[i] = scale * static_cast<float>(kIq4Values[nibble(b.qs + 16 * g, i % 32)]);
+    const auto b = load<BlockMXFP4>(p);
+    const float d = power_of_two(b.e);
+    for (int i = 0; i < kSmallBlock; i++) out[i] = d * static_cast<float>(kFp4Values[nibble(b.qs, i)]);
+  }
+};
+
+struct NVFP4 {
+  static void decode(const uint8_t* p, float* out) {
+    const auto b = load<BlockNVFP4>(p);
+    for (int i = 0; i < 64; i++) {
+      const int q = b.qs[i / 16 * 8 + i % 8] >> i / 8 % 2 * 4 & 15;
+      out[i] = ue4m3_half(b.s[i / 16]) * static_cast<float>(kFp4Values[q]);
     }
   }
 };
@@ -175,6 +115,18 @@ template <class Format>
 void decode_blocks(DType type, const uint8_t* bytes, int64_t n_values, float* out) noexcept {
   const DTypeInfo& info = dtype_info(type);
   for (int64_t i = 0; i < n_values; i += info.block_values, bytes += info.block_bytes) Format::decode(bytes, out + i);
+}
+
+void decode_superblocks(DType type, const uint8_t* bytes, int64_t n_values, float* out) noexcept {
+  const uint32_t block_bytes = dtype_info(type).block_bytes;
+  Superblock b;
+  for (int64_t i = 0; i < n_values; i += kSuperBlock, bytes += block_bytes, out += kSuperBlock) {
+    read_superblock(type, bytes, b);
+    for (int g = 0; g < 16; g++) {
+      const float scale = b.d * static_cast<float>(b.scale[g]), min = b.dmin * static_cast<float>(b.min[g]);
+      for (int j = 16 * g; j < 16 * g + 16; j++) out[j] = scale * static_cast<float>(b.q[j]) - min;
+    }
+  }
 }
 
 DecodeFn decoder(DType type) noexcept {
@@ -195,22 +147,14 @@ DecodeFn decoder(DType type) noexcept {
       return decode_blocks<Q5_1>;
     case DType::kQ8_0:
       return decode_blocks<Q8_0>;
-    case DType::kQ2_K:
-      return decode_blocks<Q2_K>;
-    case DType::kQ3_K:
-      return decode_blocks<Q3_K>;
-    case DType::kQ4_K:
-      return decode_blocks<Q4_K>;
-    case DType::kQ5_K:
-      return decode_blocks<Q5_K>;
-    case DType::kQ6_K:
-      return decode_blocks<Q6_K>;
     case DType::kIQ4_NL:
       return decode_blocks<IQ4_NL>;
-    case DType::kIQ4_XS:
-      return decode_blocks<IQ4_XS>;
+    case DType::kMXFP4:
+      return decode_blocks<MXFP4>;
+    case DType::kNVFP4:
+      return decode_blocks<NVFP4>;
     default:
-      return nullptr;
+      return is_superblock(type) ? decode_superblocks : nullptr;
   }
 }
 

@@ -8,7 +8,7 @@
 
 namespace nextn {
 
-// True for F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K .. Q6_K, IQ4_NL and IQ4_XS.
+// True for F32, F16, BF16, Q4_0 .. Q8_0, Q2_K .. Q6_K, IQ1_S .. IQ4_XS, MXFP4, NVFP4, TQ1_0 and TQ2_0.
 bool can_decode(DType type) noexcept;
 
 // bytes: n_values weights of `type` in file layout, at any alignment; out: n_values floats. can_decode(type) holds and

@@ -1,0 +1,33 @@
+#include "quant/iq_grids.h"
+
+namespace nextn {
+
+namespace {
+
+#include "quant/iq_grids.inc"
+
+template <class Entry, size_t n, size_t n_values>
+constexpr IqGrid<Entry, n> expand(const uint16_t (&codes)[n], const uint8_t (&values)[n_values]) {
+  constexpr int kBits = n_values == 8 ? 3 : 2;
+  IqGrid<Entry, n> grid{};
+  for (size_t i = 0; i < n; i++) {
+    for (size_t j = 0; j < sizeof(Entry); j++) {
+      grid.entries[i] |= Entry{values[codes[i] >> kBits * j & ((1 << kBits) - 1)]} << 8 * j;
+    }
+  }
+  return grid;
+}
+
+constexpr uint8_t kIq2Sizes[] = {8, 25, 43}, kIq1Values[] = {0, 8, 16};
+constexpr uint8_t kIq3XxsSizes[] = {4, 12, 20, 28, 36, 44, 52, 62}, kIq3SSizes[] = {1, 3, 5, 7, 9, 11, 13, 15};
+
+}  // namespace
+
+constinit const IqGrid<uint64_t, 256> kIq2XxsGrid = expand<uint64_t>(kIq2XxsCodes, kIq2Sizes);
+constinit const IqGrid<uint64_t, 512> kIq2XsGrid = expand<uint64_t>(kIq2XsCodes, kIq2Sizes);
+constinit const IqGrid<uint64_t, 1024> kIq2SGrid = expand<uint64_t>(kIq2SCodes, kIq2Sizes);
+constinit const IqGrid<uint32_t, 256> kIq3XxsGrid = expand<uint32_t>(kIq3XxsCodes, kIq3XxsSizes);
+constinit const IqGrid<uint32_t, 512> kIq3SGrid = expand<uint32_t>(kIq3SCodes, kIq3SSizes);
+constinit const IqGrid<uint64_t, 2048> kIq1Grid = expand<uint64_t>(kIq1Codes, kIq1Values);
+
+}  // namespace nextn
