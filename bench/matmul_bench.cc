@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+#include "kernels/scales_of_test.h"
 
 namespace nextn {
 namespace {
@@ -98,17 +99,12 @@ void fill_tile(PackFormat format, int64_t k, uint8_t* tile) {
   std::vector<uint8_t> rows(row_bytes * kTileRows);
   std::mt19937 random(1);
   for (auto& byte : rows) byte = static_cast<uint8_t>(random());
-  auto half = [&](size_t at) {
-    const uint16_t h = static_cast<uint16_t>(0x2000 + random() % 1024);
-    std::memcpy(&rows[at], &h, sizeof h);
-  };
   for (size_t at = 0; at < rows.size(); at += info.block_bytes) {
     if (format == PackFormat::kF32) {
       const float f = 0.01f;
       std::memcpy(&rows[at], &f, sizeof f);
     } else {
-      half(format == PackFormat::kQ6_K ? at + 208 : at);
-      if (format == PackFormat::kQ4_K || format == PackFormat::kQ5_K) half(at + 2);
+      set_scales(dtype_of(format), &rows[at], [&] { return static_cast<uint16_t>(0x2000 + random() % 1024); });
     }
   }
   pack_tile(format, rows.data(), row_bytes, kTileRows, k, tile);

@@ -12,15 +12,21 @@
 
 #include "base/fp16.h"
 #include "kernels/kernels.h"
+#include "kernels/scales_of_test.h"
 #include "kernels/tables_of_test.h"
 #include "quant/decode.h"
 
 namespace nextn {
 namespace {
 
-const PackFormat kFormats[] = {PackFormat::kF32,  PackFormat::kF16,  PackFormat::kBF16,
-                               PackFormat::kQ8_0, PackFormat::kQ4_0, PackFormat::kQ4_K,
-                               PackFormat::kQ5_K, PackFormat::kQ6_K, PackFormat::kIQ4_XS};
+std::vector<PackFormat> formats(bool floats) {
+  std::vector<PackFormat> all;
+  for (int f = 0; f < kNumPackFormats; f++) {
+    const PackFormat format = static_cast<PackFormat>(f);
+    if (floats || format > PackFormat::kBF16) all.push_back(format);
+  }
+  return all;
+}
 
 std::string name_of(PackFormat format) {
   return std::string(dtype_info(dtype_of(format)).name);
@@ -68,14 +74,7 @@ std::vector<uint8_t> random_rows(PackFormat format, int64_t n_rows, int64_t k, S
     return rows;
   }
   for (auto& byte : rows) byte = static_cast<uint8_t>(random());
-  for (size_t at = 0; at < rows.size(); at += info.block_bytes) {
-    if (format == PackFormat::kQ6_K) {
-      put(&rows[at + 208], scale());
-    } else {
-      put(&rows[at], scale());
-      if (format == PackFormat::kQ4_K || format == PackFormat::kQ5_K) put(&rows[at + 2], scale());
-    }
-  }
+  for (size_t at = 0; at < rows.size(); at += info.block_bytes) set_scales(dtype_of(format), &rows[at], scale);
   return rows;
 }
 
@@ -156,6 +155,7 @@ class Matmul : public ::testing::TestWithParam<PackFormat> {
     const int64_t unit = dtype_info(dtype_of(GetParam())).block_values;
     if (unit == 1) return {1, 2, 3, 5, 32, 96, 255, 256, 259, 768};
     if (unit == 32) return {32, 64, 96, 160, 256, 512, 768};
+    if (unit == 64) return {64, 128, 192, 256, 512, 768};
     return {256, 512, 768};
   }
 };
@@ -198,12 +198,9 @@ TEST_P(IntegerMatmul, QuantsAtTheEndsOfTheirRanges) {
     for (int act : {127, -127}) {
       Problem p(GetParam(), 16, 256, 5);
       const DTypeInfo& info = dtype_info(dtype_of(GetParam()));
-      for (size_t at = 0; at < p.rows.size(); at++) {
-        const size_t in_block = at % info.block_bytes;
-        const bool is_half = GetParam() == PackFormat::kQ6_K
-                                 ? in_block >= 208
-                                 : in_block < 4 && (in_block < 2 || info.block_values == 256);
-        p.rows[at] = static_cast<uint8_t>(is_half ? (in_block % 2 ? 0x3c : 0) : weight);  // 0x3c00 is 1.0
+      for (uint8_t& byte : p.rows) byte = static_cast<uint8_t>(weight);
+      for (size_t at = 0; at < p.rows.size(); at += info.block_bytes) {
+        set_scales(dtype_of(GetParam()), &p.rows[at], [] { return uint16_t{0x3c00}; });  // 1.0
       }
       pack_tile(GetParam(), p.rows.data(), p.row_bytes, 16, 256, &p.tiles[3]);
       for (auto& x : p.x) x = static_cast<float>(act);
@@ -296,12 +293,10 @@ TEST_P(Matmul, NanAndInfinityReachTheirRowAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Matmul, ::testing::ValuesIn(kFormats),
+INSTANTIATE_TEST_SUITE_P(Formats, Matmul, ::testing::ValuesIn(formats(true)),
                          [](const auto& info) { return name_of(info.param); });
 
-INSTANTIATE_TEST_SUITE_P(Formats, IntegerMatmul,
-                         ::testing::Values(PackFormat::kQ8_0, PackFormat::kQ4_0, PackFormat::kQ4_K, PackFormat::kQ5_K,
-                                           PackFormat::kQ6_K, PackFormat::kIQ4_XS),
+INSTANTIATE_TEST_SUITE_P(Formats, IntegerMatmul, ::testing::ValuesIn(formats(false)),
                          [](const auto& info) { return name_of(info.param); });
 
 struct Quantized {

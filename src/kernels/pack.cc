@@ -10,70 +10,176 @@ namespace nextn {
 
 namespace {
 
+// What becomes of the groups of a field on their way into a tile (pack.h). kSecondSigns: of every second group.
+enum class Form : uint8_t { kPlain, kFlipped, kTurned, kSigns, kSecondSigns, kSplit };
+
 // `count` units of `unit` bytes each, at `offset` in the file's block. In the tile each unit becomes a word of 16
 // units, one for each row, and the fields of a block follow one another in the order of the table.
 struct Field {
   uint16_t offset, unit, count;
-  uint8_t flip;  // xor of every byte
+  Form form = Form::kPlain;  // else the unit is 4
 };
 
 struct Layout {
   DType dtype;
   uint16_t block_values, block_bytes;
-  Field fields[4];
+  Field fields[5];
 };
 
 // The float types have no blocks. They are moved kFloatRun inputs at a time so that a row is read in runs.
 constexpr int kFloatRun = 64;
 
 constexpr Layout kLayouts[kNumPackFormats] = {
-    {DType::kF32, 1, 4, {{0, 4, 1, 0}}},
-    {DType::kF16, 1, 2, {{0, 2, 1, 0}}},
-    {DType::kBF16, 1, 2, {{0, 2, 1, 0}}},
-    {DType::kQ8_0, 32, 34, {{0, 2, 1, 0}, {2, 4, 8, 0x80}}},
-    {DType::kQ4_0, 32, 18, {{0, 2, 1, 0}, {2, 4, 4, 0}}},
-    {DType::kQ4_K, 256, 144, {{0, 2, 2, 0}, {4, 1, 12, 0}, {16, 4, 32, 0}}},
-    {DType::kQ5_K, 256, 176, {{0, 2, 2, 0}, {4, 1, 12, 0}, {16, 4, 8, 0}, {48, 4, 32, 0}}},
-    {DType::kQ6_K, 256, 210, {{208, 2, 1, 0}, {192, 1, 16, 0}, {128, 4, 16, 0}, {0, 4, 32, 0}}},
-    {DType::kIQ4_XS, 256, 136, {{0, 2, 2, 0}, {4, 1, 4, 0}, {8, 4, 32, 0}}},
+    {DType::kF32, 1, 4, {{0, 4, 1}}},
+    {DType::kF16, 1, 2, {{0, 2, 1}}},
+    {DType::kBF16, 1, 2, {{0, 2, 1}}},
+    {DType::kQ8_0, 32, 34, {{0, 2, 1}, {2, 4, 8, Form::kFlipped}}},
+    {DType::kQ4_0, 32, 18, {{0, 2, 1}, {2, 4, 4}}},
+    {DType::kQ4_K, 256, 144, {{0, 2, 2}, {4, 1, 12}, {16, 4, 32}}},
+    {DType::kQ5_K, 256, 176, {{0, 2, 2}, {4, 1, 12}, {16, 4, 8}, {48, 4, 32}}},
+    {DType::kQ6_K, 256, 210, {{208, 2, 1}, {192, 1, 16}, {128, 4, 16}, {0, 4, 32}}},
+    {DType::kIQ4_XS, 256, 136, {{0, 2, 2}, {4, 1, 4}, {8, 4, 32}}},
+    {DType::kQ4_1, 32, 20, {{0, 2, 2}, {4, 4, 4}}},
+    {DType::kQ5_0, 32, 22, {{0, 2, 1}, {2, 4, 1, Form::kTurned}, {6, 4, 4}}},
+    {DType::kQ5_1, 32, 24, {{0, 2, 2}, {4, 4, 1, Form::kTurned}, {8, 4, 4}}},
+    {DType::kIQ4_NL, 32, 18, {{0, 2, 1}, {2, 4, 4}}},
+    {DType::kMXFP4, 32, 17, {{0, 1, 1}, {1, 4, 4}}},
+    {DType::kNVFP4, 64, 36, {{0, 1, 4}, {4, 4, 8}}},
+    {DType::kQ2_K, 256, 84, {{80, 2, 2}, {0, 1, 16}, {16, 4, 16}}},
+    {DType::kQ3_K, 256, 110, {{108, 2, 1}, {96, 1, 12}, {0, 4, 8}, {32, 4, 16}}},
+    {DType::kIQ2_XXS, 256, 66, {{0, 2, 1}, {2, 4, 16, Form::kSecondSigns}}},
+    {DType::kIQ2_XS, 256, 74, {{0, 2, 1}, {66, 1, 8}, {2, 4, 16, Form::kSplit}}},
+    {DType::kIQ2_S, 256, 82, {{0, 2, 1}, {66, 1, 16}, {2, 1, 32}, {34, 4, 8, Form::kTurned}}},
+    {DType::kIQ3_XXS, 256, 98, {{0, 2, 1}, {2, 1, 64}, {66, 4, 8, Form::kSigns}}},
+    {DType::kIQ3_S, 256, 110, {{0, 2, 1}, {66, 1, 8}, {106, 1, 4}, {2, 1, 64}, {74, 4, 8, Form::kTurned}}},
+    {DType::kIQ1_S, 256, 50, {{0, 2, 1}, {34, 2, 8}, {2, 1, 32}}},
+    {DType::kIQ1_M, 256, 56, {{48, 2, 4}, {0, 1, 48}}},
+    {DType::kTQ1_0, 256, 54, {{52, 2, 1}, {0, 4, 13}}},
+    {DType::kTQ2_0, 256, 66, {{64, 2, 1}, {0, 4, 16}}},
 };
 
 const Layout& layout_of(PackFormat format) {
   return kLayouts[static_cast<int>(format)];
 }
 
-// Moves units between a row (stride 1) and column r of a tile (stride 16), in either direction.
-template <class Unit>
-void move_units(uint8_t* to, size_t to_stride, const uint8_t* from, size_t from_stride, int count, uint8_t flip) {
-  const Unit mask = static_cast<Unit>(0x01010101u * flip);
+constexpr uint32_t kFlip = 0x80808080;
+
+// The bits of `mask` change places with those `distance` above them.
+uint32_t swap_bits(uint32_t x, uint32_t mask, int distance) {
+  const uint32_t t = (x >> distance ^ x) & mask;
+  return x ^ t ^ t << distance;
+}
+
+// Bit 4g + j to bit 8j + g; as bit 2i to i and 2i + 1 to 16 + i, twice. And back.
+uint32_t turn(uint32_t x) {
+  for (int i = 0; i < 2; i++) {
+    x = swap_bits(swap_bits(x, 0x22222222, 1), 0x0c0c0c0c, 2);
+    x = swap_bits(swap_bits(x, 0x00f000f0, 4), 0x0000ff00, 8);
+  }
+  return x;
+}
+uint32_t turn_back(uint32_t x) {
+  for (int i = 0; i < 2; i++) {
+    x = swap_bits(swap_bits(x, 0x0000ff00, 8), 0x00f000f0, 4);
+    x = swap_bits(swap_bits(x, 0x0c0c0c0c, 2), 0x22222222, 1);
+  }
+  return x;
+}
+
+// Four times seven sign bits and four bits above them to four bytes of seven bits and one, turned. And back.
+uint32_t turn_signs(uint32_t x) {
+  uint32_t out = 0;
+  for (int l = 0; l < 4; l++) out |= (x >> 7 * l & 127) << 8 * l | (x >> (28 + l) & 1) << (8 * l + 7);
+  return turn(out);
+}
+uint32_t turn_signs_back(uint32_t x) {
+  x = turn_back(x);
+  uint32_t out = 0;
+  for (int l = 0; l < 4; l++) out |= (x >> 8 * l & 127) << 7 * l | (x >> (8 * l + 7) & 1) << (28 + l);
+  return out;
+}
+
+// A row's groups from what they are in the file to what they are in a tile.
+void to_tile(Form form, uint32_t* g, int count) {
   for (int i = 0; i < count; i++) {
-    Unit value;
-    std::memcpy(&value, from + i * from_stride * sizeof(Unit), sizeof(Unit));
-    value ^= mask;
-    std::memcpy(to + i * to_stride * sizeof(Unit), &value, sizeof(Unit));
+    if (form == Form::kFlipped) g[i] ^= kFlip;
+    if (form == Form::kTurned) g[i] = turn(g[i]);
+    if (form == Form::kSigns || (form == Form::kSecondSigns && i % 2 == 1)) g[i] = turn_signs(g[i]);
+    if (form == Form::kSplit && i % 2 == 1) {
+      uint32_t low = 0, signs = 0;
+      for (int l = 0; l < 4; l++) {
+        const uint32_t unit = g[i - 1 + l / 2] >> 16 * (l % 2);
+        low |= (unit & 255) << 8 * l;
+        signs |= (unit >> 9 & 127) << 7 * l | (unit >> 8 & 1) << (28 + l);
+      }
+      g[i - 1] = low;
+      g[i] = turn_signs(signs);
+    }
+  }
+}
+void to_file(Form form, uint32_t* g, int count) {
+  for (int i = 0; i < count; i++) {
+    if (form == Form::kFlipped) g[i] ^= kFlip;
+    if (form == Form::kTurned) g[i] = turn_back(g[i]);
+    if (form == Form::kSigns || (form == Form::kSecondSigns && i % 2 == 1)) g[i] = turn_signs_back(g[i]);
+    if (form == Form::kSplit && i % 2 == 1) {
+      const uint32_t low = g[i - 1], signs = turn_signs_back(g[i]);
+      g[i - 1] = g[i] = 0;
+      for (int l = 0; l < 4; l++) {
+        const uint32_t unit = (low >> 8 * l & 255) | (signs >> (28 + l) & 1) << 8 | (signs >> 7 * l & 127) << 9;
+        g[i - 1 + l / 2] |= unit << 16 * (l % 2);
+      }
+    }
   }
 }
 
-void move_field(uint8_t* to, size_t to_stride, const uint8_t* from, size_t from_stride, int unit, int count,
-                uint8_t flip) {
-  switch (unit) {
+// The units of a row, in the file with stride 1, in a tile with stride 16.
+template <class Unit>
+void move_units(uint8_t* to, size_t to_stride, const uint8_t* from, size_t from_stride, int count) {
+  for (int i = 0; i < count; i++) {
+    std::memcpy(to + i * to_stride * sizeof(Unit), from + i * from_stride * sizeof(Unit), sizeof(Unit));
+  }
+}
+
+void move_field(uint8_t* to, size_t to_stride, const uint8_t* from, size_t from_stride, const Field& field) {
+  switch (field.unit) {
     case 1:
-      return move_units<uint8_t>(to, to_stride, from, from_stride, count, flip);
+      return move_units<uint8_t>(to, to_stride, from, from_stride, field.count);
     case 2:
-      return move_units<uint16_t>(to, to_stride, from, from_stride, count, flip);
+      return move_units<uint16_t>(to, to_stride, from, from_stride, field.count);
     default:
-      return move_units<uint32_t>(to, to_stride, from, from_stride, count, flip);
+      return move_units<uint32_t>(to, to_stride, from, from_stride, field.count);
   }
 }
 
-// Calls move(offset in the row, offset of the field in the tile, unit, count, flip) for every field of every block.
-// `move` is called block by block, so what it touches of the tile stays in the first-level cache for all 16 rows.
+constexpr int kMostGroups = 16;  // of a field whose form is not plain
+
+void pack_field(uint8_t* column, const uint8_t* row, const Field& field) {
+  if (field.form == Form::kPlain) return move_field(column, kTileRows, row, 1, field);
+  uint32_t groups[kMostGroups];
+  std::memcpy(groups, row, 4u * field.count);
+  to_tile(field.form, groups, field.count);
+  move_field(column, kTileRows, reinterpret_cast<const uint8_t*>(groups), 1, field);
+}
+
+void unpack_field(uint8_t* row, const uint8_t* column, const Field& field) {
+  move_field(row, 1, column, kTileRows, field);
+  if (field.form == Form::kPlain) return;
+  uint32_t groups[kMostGroups];
+  std::memcpy(groups, row, 4u * field.count);
+  to_file(field.form, groups, field.count);
+  std::memcpy(row, groups, 4u * field.count);
+}
+
+// Calls move(offset in the row, offset of the field in the tile, field) for every field of every block. `move` is
+// called block by block, so what it touches of the tile stays in the first-level cache for all 16 rows.
 template <class Move>
 void for_each_field(const Layout& layout, int64_t k, const Move& move) {
   if (layout.block_values == 1) {
     const int unit = layout.block_bytes;
     for (int64_t i = 0; i < k; i += kFloatRun) {
-      move(i * unit, kTileRows * i * unit, unit, static_cast<int>(k - i < kFloatRun ? k - i : kFloatRun), uint8_t{0});
+      const int64_t n = k - i < kFloatRun ? k - i : kFloatRun;
+      move(i * unit, kTileRows * i * unit, Field{0, static_cast<uint16_t>(unit), static_cast<uint16_t>(n)});
     }
     return;
   }
@@ -82,7 +188,7 @@ void for_each_field(const Layout& layout, int64_t k, const Move& move) {
     int64_t tile = kTileRows * row;
     for (const Field& field : layout.fields) {
       if (field.count == 0) break;
-      move(row + field.offset, tile, field.unit, field.count, field.flip);
+      move(row + field.offset, tile, field);
       tile += kTileRows * field.unit * field.count;
     }
   }
@@ -104,7 +210,7 @@ V interleave(V a, V b, int half, std::index_sequence<i...>) {
 
 // Transposes `count` units of 16 rows, row_bytes apart, to `count` words. Rows are read up to a whole vector.
 template <class Unit>
-void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count, uint8_t flip) {
+void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count, Unit flip) {
   using V = typename Vector<Unit>::type;
   constexpr int n = Vector<Unit>::n;
   for (int i = 0; i < count; i += n) {
@@ -112,7 +218,7 @@ void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int 
       V a[n], b[n];
       for (int j = 0; j < n; j++) {
         std::memcpy(&a[j], rows + static_cast<size_t>(r + j) * row_bytes + static_cast<size_t>(i) * sizeof(Unit), 16);
-        a[j] ^= static_cast<Unit>(0x01010101u * flip);
+        a[j] ^= flip;
       }
       // Each pass halves the distance between elements that belong together: log2(n) perfect shuffles.
       for (int pass = 1; pass < n; pass *= 2) {
@@ -130,22 +236,22 @@ void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int 
 }
 
 // A field of a whole tile. The bytes of a row that are readable from the field on decide whether vectors may be read.
-void transpose_field(uint8_t* words, const uint8_t* rows, size_t row_bytes, int unit, int count, uint8_t flip,
-                     int64_t readable) {
-  const int64_t whole = (static_cast<int64_t>(unit) * count + 15) / 16 * 16;
-  if (whole > readable || unit * count < 8) {
+void transpose_field(uint8_t* words, const uint8_t* rows, size_t row_bytes, const Field& field, int64_t readable) {
+  const int bytes = field.unit * field.count;
+  const bool rewritten = field.form != Form::kPlain && field.form != Form::kFlipped;
+  if (rewritten || bytes < 8 || (bytes + 15) / 16 * 16 > readable) {
     for (int r = 0; r < kTileRows; r++) {
-      move_field(words + r * unit, kTileRows, rows + static_cast<size_t>(r) * row_bytes, 1, unit, count, flip);
+      pack_field(words + r * field.unit, rows + static_cast<size_t>(r) * row_bytes, field);
     }
     return;
   }
-  switch (unit) {
+  switch (field.unit) {
     case 1:
-      return transpose_units<uint8_t>(words, rows, row_bytes, count, flip);
+      return transpose_units<uint8_t>(words, rows, row_bytes, field.count, 0);
     case 2:
-      return transpose_units<uint16_t>(words, rows, row_bytes, count, flip);
+      return transpose_units<uint16_t>(words, rows, row_bytes, field.count, 0);
     default:
-      return transpose_units<uint32_t>(words, rows, row_bytes, count, flip);
+      return transpose_units<uint32_t>(words, rows, row_bytes, field.count, field.form == Form::kFlipped ? kFlip : 0);
   }
 }
 
@@ -153,6 +259,13 @@ void transpose_field(uint8_t* words, const uint8_t* rows, size_t row_bytes, int 
 
 DType dtype_of(PackFormat format) noexcept {
   return layout_of(format).dtype;
+}
+
+std::optional<PackFormat> pack_format_of(DType type) noexcept {
+  for (int f = 0; f < kNumPackFormats; f++) {
+    if (kLayouts[f].dtype == type) return static_cast<PackFormat>(f);
+  }
+  return std::nullopt;
 }
 
 size_t tile_bytes(PackFormat format, int64_t k) noexcept {
@@ -168,23 +281,20 @@ void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_r
     for (size_t at = 0; at < static_cast<size_t>(n_rows) * row_bytes; at += 64) __builtin_prefetch(rows + at);
   }
   if (n_rows == kTileRows) {
-    for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, int unit, int count, uint8_t flip) {
-      transpose_field(tile + in_tile, rows + in_row, row_bytes, unit, count, flip,
-                      static_cast<int64_t>(file_row) - in_row);
+    for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, const Field& field) {
+      transpose_field(tile + in_tile, rows + in_row, row_bytes, field, static_cast<int64_t>(file_row) - in_row);
     });
     return;
   }
   std::memset(tile, 0, tile_bytes(format, k));
-  for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, int unit, int count, uint8_t flip) {
-    for (int r = 0; r < n_rows; r++) {
-      move_field(tile + in_tile + r * unit, kTileRows, rows + r * row_bytes + in_row, 1, unit, count, flip);
-    }
+  for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, const Field& field) {
+    for (int r = 0; r < n_rows; r++) pack_field(tile + in_tile + r * field.unit, rows + r * row_bytes + in_row, field);
   });
 }
 
 void unpack_row(PackFormat format, const uint8_t* tile, int r, int64_t k, uint8_t* row) noexcept {
-  for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, int unit, int count, uint8_t flip) {
-    move_field(row + in_row, 1, tile + in_tile + r * unit, kTileRows, unit, count, flip);
+  for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, const Field& field) {
+    unpack_field(row + in_row, tile + in_tile + r * field.unit, field);
   });
 }
 

@@ -9,9 +9,11 @@
 namespace nextn {
 namespace {
 
-const PackFormat kFormats[] = {PackFormat::kF32,  PackFormat::kF16,  PackFormat::kBF16,
-                               PackFormat::kQ8_0, PackFormat::kQ4_0, PackFormat::kQ4_K,
-                               PackFormat::kQ5_K, PackFormat::kQ6_K, PackFormat::kIQ4_XS};
+std::vector<PackFormat> all_formats() {
+  std::vector<PackFormat> formats;
+  for (int f = 0; f < kNumPackFormats; f++) formats.push_back(static_cast<PackFormat>(f));
+  return formats;
+}
 
 std::vector<uint8_t> random_bytes(size_t n, uint32_t seed) {
   std::mt19937 random(seed);
@@ -29,20 +31,17 @@ std::string name_of(PackFormat format) {
   return std::string(dtype_info(dtype_of(format)).name);
 }
 
-TEST(Pack, FormatsAreTheTypesOfTheirNames) {
+TEST(Pack, EveryFormatHasATypeOfItsOwn) {
   EXPECT_EQ(dtype_of(PackFormat::kF32), DType::kF32);
-  EXPECT_EQ(dtype_of(PackFormat::kF16), DType::kF16);
-  EXPECT_EQ(dtype_of(PackFormat::kBF16), DType::kBF16);
-  EXPECT_EQ(dtype_of(PackFormat::kQ8_0), DType::kQ8_0);
-  EXPECT_EQ(dtype_of(PackFormat::kQ4_0), DType::kQ4_0);
-  EXPECT_EQ(dtype_of(PackFormat::kQ4_K), DType::kQ4_K);
-  EXPECT_EQ(dtype_of(PackFormat::kQ5_K), DType::kQ5_K);
   EXPECT_EQ(dtype_of(PackFormat::kQ6_K), DType::kQ6_K);
-  EXPECT_EQ(dtype_of(PackFormat::kIQ4_XS), DType::kIQ4_XS);
+  EXPECT_EQ(dtype_of(PackFormat::kIQ2_XS), DType::kIQ2_XS);
+  EXPECT_EQ(dtype_of(PackFormat::kTQ2_0), DType::kTQ2_0);
+  for (PackFormat format : all_formats()) EXPECT_EQ(pack_format_of(dtype_of(format)), format) << name_of(format);
+  EXPECT_EQ(pack_format_of(DType::kQ8_1), std::nullopt);
 }
 
 TEST(Pack, UnpackGivesTheBytesBack) {
-  for (PackFormat format : kFormats) {
+  for (PackFormat format : all_formats()) {
     const int64_t unit = dtype_info(dtype_of(format)).block_values;
     for (int64_t blocks : {1, 2, 3, 5, 67}) {
       const int64_t k = unit * blocks;
@@ -70,15 +69,45 @@ TEST(Pack, UnpackGivesTheBytesBack) {
 
 // Everything that rows 3..15 fill in a full tile is zero in a tile of three rows.
 TEST(Pack, MissingRowsAreZeroBytes) {
-  for (PackFormat format : kFormats) {
+  for (PackFormat format : all_formats()) {
     SCOPED_TRACE(name_of(format));
     const int64_t k = dtype_info(dtype_of(format)).block_values * 3;
     const size_t row_bytes = row_bytes_of(format, k);
-    std::vector<uint8_t> tile(tile_bytes(format, k)), rows(row_bytes * 16, 0x55);
+    std::vector<uint8_t> tile(tile_bytes(format, k)), rows(row_bytes * 16, 0xff);
     pack_tile(format, rows.data(), row_bytes, 3, k, tile.data());
     size_t zeros = 0;
     for (uint8_t byte : tile) zeros += byte == 0;
     EXPECT_EQ(zeros, 13 * row_bytes);
+  }
+}
+
+// The bit of a sign or a fifth bit of input i, in 32 inputs that share a word.
+TEST(Pack, BitsAreTurned) {
+  const auto only_bit = [](PackFormat format, size_t bit, size_t words) {
+    std::vector<uint8_t> row(row_bytes_of(format, 256)), tile(tile_bytes(format, 256));
+    row[bit / 8] = static_cast<uint8_t>(1 << bit % 8);
+    pack_tile(format, row.data(), row.size(), 1, 256, tile.data());
+    uint32_t word, found = 0;
+    for (size_t i = 0; i < tile.size(); i++) found += static_cast<uint32_t>(__builtin_popcount(tile[i]));
+    EXPECT_EQ(found, 1u);
+    std::memcpy(&word, &tile[words], sizeof word);
+    return word;
+  };
+  for (uint32_t i = 0; i < 32; i++) {
+    const uint32_t turned = uint32_t{1} << (i % 4 * 8 + i / 4);
+    EXPECT_EQ(only_bit(PackFormat::kQ5_0, 8 * 2 + i, 32), turned) << i;
+    EXPECT_EQ(only_bit(PackFormat::kIQ3_S, 8 * (74 + 4) + i, 32 + 76 * 16 + 64), turned) << i;
+    const uint32_t sign = i / 8 * 7 + i % 8, other = 28 + i / 8;
+    EXPECT_EQ(only_bit(PackFormat::kIQ2_XXS, 8 * (2 + 8 + 4) + (i % 8 < 7 ? sign : other), 32 + 3 * 64), turned) << i;
+    EXPECT_EQ(only_bit(PackFormat::kIQ3_XXS, 8 * (66 + 4) + (i % 8 < 7 ? sign : other), 32 + 64 * 16 + 64), turned)
+        << i;
+    const uint32_t unit = 16 * (4 + i / 8), ninth = unit + 8;
+    EXPECT_EQ(only_bit(PackFormat::kIQ2_XS, 8 * 2 + (i % 8 < 7 ? unit + 9 + i % 8 : ninth), 32 + 8 * 16 + 3 * 64),
+              turned)
+        << i;
+    EXPECT_EQ(only_bit(PackFormat::kIQ2_XS, 8 * 2 + unit + i % 8, 32 + 8 * 16 + 2 * 64),
+              uint32_t{1} << (i / 8 * 8 + i % 8))
+        << i;
   }
 }
 
@@ -112,6 +141,16 @@ TEST(Pack, BytesStandWhereTheHeaderSays) {
   EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 3), 2176 + 32 + 4 * 2 + 1);               // scales_h
   EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 4 + 3), 2176 + 64 + 3 * 16 + 4);          // scales_l[3]
   EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 8 + 70), 2176 + 128 + 17 * 64 + 16 + 2);  // qs[70]
+  EXPECT_EQ(place(PackFormat::kQ4_1, 64, 3, 20 + 2), 320 + 32 + 3 * 2);                        // m of block 1
+  EXPECT_EQ(place(PackFormat::kMXFP4, 64, 3, 17), 272 + 3);                                    // e of block 1
+  EXPECT_EQ(place(PackFormat::kMXFP4, 64, 3, 17 + 1 + 5), 272 + 16 + 64 + 3 * 4 + 1);          // qs[5]
+  EXPECT_EQ(place(PackFormat::kNVFP4, 64, 3, 2), 2 * 16 + 3);                                  // s[2]
+  EXPECT_EQ(place(PackFormat::kQ2_K, 256, 1, 82), 32 + 2);                                     // dmin
+  EXPECT_EQ(place(PackFormat::kQ3_K, 256, 1, 32 + 4), 32 + 12 * 16 + 8 * 64 + 64 + 4);         // qs[4]
+  EXPECT_EQ(place(PackFormat::kIQ2_XXS, 256, 1, 2 + 9), 32 + 2 * 64 + 4 + 1);                  // index 5
+  EXPECT_EQ(place(PackFormat::kIQ2_S, 256, 7, 66 + 8), 32 + 8 * 16 + 7);                       // the first scales
+  EXPECT_EQ(place(PackFormat::kIQ3_S, 256, 7, 2 + 9), 32 + 12 * 16 + 9 * 16 + 7);              // index 9
+  EXPECT_EQ(place(PackFormat::kIQ1_M, 256, 7, 48 + 6), 3 * 32 + 7 * 2);                        // the last scales
   std::vector<uint8_t> zero_row(34), tile(544);
   pack_tile(PackFormat::kQ8_0, zero_row.data(), 34, 1, 32, tile.data());
   EXPECT_EQ(tile[32], 0x80);  // the quant 0 with its sign bit flipped

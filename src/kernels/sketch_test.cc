@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/scales_of_test.h"
 #include "kernels/tables_of_test.h"
 #include "quant/decode.h"
 
@@ -88,18 +89,14 @@ std::vector<uint8_t> random_tile(PackFormat format, int64_t k, std::mt19937& ran
   const DTypeInfo& type = dtype_info(dtype_of(format));
   std::vector<uint8_t> rows(tile.size());
   for (uint8_t& b : rows) b = static_cast<uint8_t>(random());
-  const auto ordinary_half = [&](size_t at) { rows[at + 1] = static_cast<uint8_t>(0x20 | (rows[at + 1] & 0x87)); };
   for (size_t block = 0; block < rows.size(); block += type.block_bytes) {
     if (format == PackFormat::kF32) {
       const float x = std::normal_distribution<float>(0, 1)(random) * static_cast<float>(random() % 5);
       std::memcpy(&rows[block], &x, sizeof x);
     } else if (format == PackFormat::kBF16) {
       rows[block + 1] = static_cast<uint8_t>((rows[block + 1] & 0x81) | 0x3e);
-    } else if (format == PackFormat::kQ6_K) {
-      ordinary_half(block + 208);
     } else {
-      ordinary_half(block);
-      if (format == PackFormat::kQ4_K || format == PackFormat::kQ5_K) ordinary_half(block + 2);
+      set_scales(dtype_of(format), &rows[block], [&] { return static_cast<uint16_t>((random() & 0x87ff) | 0x2000); });
     }
   }
   pack_tile(format, rows.data(), rows.size() / kTileRows, kTileRows, k, tile.data());
@@ -110,7 +107,7 @@ TEST(Sketch, SignsAndSumsOfATileOfEveryFormat) {
   std::mt19937 random(2);
   for (int f = 0; f < kNumPackFormats; f++) {
     const PackFormat format = static_cast<PackFormat>(f);
-    const bool small = dtype_info(dtype_of(format)).block_values <= 32;
+    const bool small = dtype_info(dtype_of(format)).block_values <= 64;
     for (const int64_t k : {int64_t{small ? 128 : 256}, int64_t{small ? 640 : 768}}) {
       const size_t n = static_cast<size_t>(k);
       const std::vector<uint8_t> tile = random_tile(format, k, random);

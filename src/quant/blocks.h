@@ -224,7 +224,8 @@ struct BlockIQ1_M {
 };
 static_assert(sizeof(BlockIQ1_M) == 56);
 
-// TQ1_0: 256 weights in 54 bytes, 1.6875 bits each: five of three values in a byte, as the leading digits of a fraction.
+// TQ1_0: 256 weights in 54 bytes, 1.6875 bits each: five of three values in a byte, as the leading digits of a
+// fraction.
 //   w[i] = d * (digit - 1)      digit n of byte b: 3 * (b * 3^n mod 256) / 256
 //   qs: byte l (0..31) holds weights 32n + l (n = 0..4), byte 32 + l (l = 0..15) weights 160 + 16n + l
 //   qh: byte l (0..3) holds weights 240 + 4n + l (n = 0..3)

@@ -1,5 +1,6 @@
 // The grids of the IQ formats below 4 bits (blocks.h): which groups of weights an index names. An entry has a weight in
-// each byte, the first in the lowest. In iq_grids.inc they take two or three bits a weight; here they are ready for use.
+// each byte, the first in the lowest. In iq_grids.inc they take two or three bits a weight; here they are ready for
+// use.
 #pragma once
 
 #include <cstddef>

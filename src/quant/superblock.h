@@ -8,8 +8,8 @@
 
 namespace nextn {
 
-// w[i] = d * scale[i/16] * q[i] - dmin * min[i/16]. A format with a scale for every 32 weights has each of them twice; one
-// without minima has dmin 0; a power of two that belongs to its scales is in d.
+// w[i] = d * scale[i/16] * q[i] - dmin * min[i/16]. A format with a scale for every 32 weights has each of them twice;
+// one without minima has dmin 0; a power of two that belongs to its scales is in d.
 struct Superblock {
   float d, dmin;
   int16_t scale[16];

@@ -1,162 +1,16 @@
 // Matmul on 16-row interleaved tiles with AVX2; scalar/matmul.cc defines the numbers.
 //
-// One 32-bit lane is one output row, a tile is two halves of 8 rows. Four bytes of an activation row are broadcast to
-// all lanes and VPMADDUBSW multiplies them with the unsigned weights into pairs of 16-bit sums; these never saturate,
-// because only as many words are added before VPMADDWD widens them as the weights' range allows. The sums of
-// four rows and both halves fit the registers, so five rows and more are two groups on each block; a block's scales
-// multiply as integers in VPMADDWD, at no cost.
+// How a tile is multiplied is in tile.h. The sums of four rows and both halves fit the registers, so five rows and more
+// are two groups on each block.
 #include "kernels/avx2/functions.h"
-
-#include <immintrin.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
+#include "kernels/avx2/tile.h"
 #include "quant/blocks.h"
-
-#define NEXTN_INLINE [[gnu::always_inline]] static inline
-#define NEXTN_UNROLL _Pragma("GCC unroll 16")
 
 namespace nextn::avx2 {
 
 namespace {
 
-constexpr int kWord = 64;  // bytes of a word of 4-byte groups of 16 rows; 32 of them belong to one half
-// Bytes ahead in the stream of weights, and into the second level only: into the first, Q6_K runs at half the speed
-// (bench/LOG.md M2-M7).
-constexpr int kPrefetch = 6144;
-constexpr int kGroups = 32 / 4;     // 4-byte groups of 32 inputs
 constexpr int64_t kFloatRun = 256;  // inputs of a float format that the rows pass over in turn
-
-constexpr int kMaxRows = 4;  // whose sums fit the registers
-
-// One register for each row and half of a tile.
-template <int M>
-using Ints = __m256i[M][2];
-template <int M>
-using Floats = __m256[M][2];
-
-// Sums of M activation rows over a tile.
-template <int M>
-struct Sums {
-  alignas(32) float v[M > 0 ? M : 1][kTileRows];
-};
-
-NEXTN_INLINE __m256i load(const void* p) {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-NEXTN_INLINE __m256 halves_at(const uint8_t* p) {
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
-// The lines that stand kPrefetch ahead of part `part` of `parts` of a block; in the order of addresses, whatever the
-// order in which the block is read.
-template <int bytes, int parts>
-NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
-  constexpr int lines = (bytes + 64 * parts - 1) / (64 * parts);
-  NEXTN_UNROLL
-  for (int i = 0; i < lines; i++) {
-    _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetch + (part * lines + i) * 64, _MM_HINT_T1);
-  }
-}
-NEXTN_INLINE void fma_to(float* sum, __m256 a, __m256 b) {
-  _mm256_store_ps(sum, _mm256_fmadd_ps(a, b, _mm256_load_ps(sum)));
-}
-NEXTN_INLINE __m256i four_at(const int8_t* q) {
-  int32_t four;
-  std::memcpy(&four, q, sizeof four);
-  return _mm256_set1_epi32(four);
-}
-// Keeps the compiler from collecting the terms of a sum in memory to add them all in a tree.
-NEXTN_INLINE void in_order(__m256i& sum) {
-  asm("" : "+x"(sum));
-}
-// Byte r of 8 in lane r, and in both 16-bit halves of it: a factor for VPMADDWD.
-NEXTN_INLINE __m256i spread(const uint8_t* bytes, __m256i how) {
-  int64_t eight;
-  std::memcpy(&eight, bytes, sizeof eight);
-  return _mm256_shuffle_epi8(_mm256_set1_epi64x(eight), how);
-}
-NEXTN_INLINE __m256i twice_at(const uint8_t* bytes) {
-  return spread(bytes, _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1, 4, -1, 5, -1, 5,
-                                        -1, 6, -1, 6, -1, 7, -1, 7, -1));
-}
-NEXTN_INLINE __m256 floats_at(const uint8_t* bytes) {
-  return _mm256_cvtepi32_ps(
-      spread(bytes, _mm256_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3, -1, -1, -1, 4, -1, -1, -1, 5, -1,
-                                     -1, -1, 6, -1, -1, -1, 7, -1, -1, -1)));
-}
-
-// Sums of pairs of products over the 4-byte groups [first, last), in 16 bits; weights(g, h) are the unsigned weights of
-// group g and half h, and q is row 0's group 0. At most 8 groups of weights up to 15, 4 of up to 31.
-template <int M, class Weights>
-NEXTN_INLINE void sum_pairs(const Weights& weights, const int8_t* q, int64_t k, int first, int last, Ints<M>& sums) {
-  NEXTN_UNROLL
-  for (int g = first; g < last; g++) {
-    __m256i w[2];
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) w[h] = weights(g, h);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) {
-      const __m256i x = four_at(q + m * k + 4 * g);
-      NEXTN_UNROLL
-      for (int h = 0; h < 2; h++) {
-        const __m256i pairs = _mm256_maddubs_epi16(w[h], x);
-        sums[m][h] = g == first ? pairs : _mm256_add_epi16(sums[m][h], pairs);
-        in_order(sums[m][h]);
-      }
-    }
-  }
-}
-
-// The same for signed weights: VPMADDUBSW gets |w| and q with the sign of w. At most 4 groups of |w| up to 32, one of
-// up to 128.
-template <int M, class Weights>
-NEXTN_INLINE void sum_signed_pairs(const Weights& weights, const int8_t* q, int64_t k, int first, int last,
-                                   Ints<M>& sums) {
-  NEXTN_UNROLL
-  for (int g = first; g < last; g++) {
-    __m256i w[2], size[2];
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) w[h] = weights(g, h), size[h] = _mm256_abs_epi8(w[h]);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) {
-      const __m256i x = four_at(q + m * k + 4 * g);
-      NEXTN_UNROLL
-      for (int h = 0; h < 2; h++) {
-        const __m256i pairs = _mm256_maddubs_epi16(size[h], _mm256_sign_epi8(x, w[h]));
-        sums[m][h] = g == first ? pairs : _mm256_add_epi16(sums[m][h], pairs);
-        in_order(sums[m][h]);
-      }
-    }
-  }
-}
-
-// dots = (or +=) the sums of the pairs, times `by`.
-template <int M>
-NEXTN_INLINE void widen(const Ints<M>& pairs, const __m256i (&by)[2], bool add, Ints<M>& dots) {
-  NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) {
-      const __m256i wide = _mm256_madd_epi16(pairs[m][h], by[h]);
-      dots[m][h] = add ? _mm256_add_epi32(dots[m][h], wide) : wide;
-    }
-  }
-}
-
-// sums += dots * a; a is row 0's activation scale, the rows' are `stride` apart.
-template <int M>
-NEXTN_INLINE void add_scaled(const Ints<M>& dots, const float* a, int64_t stride, Floats<M>& sums) {
-  NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    const __m256 scale = _mm256_set1_ps(a[m * stride]);
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) {
-      sums[m][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[m][h]), scale, sums[m][h]);
-    }
-  }
-}
 
 struct Q8_0 {
   static constexpr int kInputs = 32, kBytes = 34 * kTileRows;
@@ -300,15 +154,6 @@ NEXTN_INLINE void add_superblock(const uint8_t* super, const ScaleMin<M>& s, con
   }
 }
 
-template <int M>
-NEXTN_INLINE void clear(Floats<M>& sums) {
-  NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) sums[m][h] = _mm256_setzero_ps();
-  }
-}
-
 struct Q4_K {
   static constexpr int kInputs = 256, kBytes = 144 * kTileRows;
 
@@ -331,20 +176,6 @@ struct Q4_K {
     add_superblock<M>(super, s, block, acc);
   }
 };
-
-// Bytes shifted left by n, right for negative n; bits that come from the neighbouring byte are for the caller to mask.
-template <int N>
-NEXTN_INLINE __m256i shift(__m256i x) {
-  if constexpr (N > 0) return _mm256_slli_epi16(x, N);
-  if constexpr (N < 0) return _mm256_srli_epi16(x, -N);
-  return x;
-}
-
-// The low nibbles of `low`, and of `high` the bits above them that are in `keep`.
-NEXTN_INLINE __m256i join(__m256i low, __m256i high, int keep) {
-  return _mm256_or_si256(_mm256_and_si256(low, _mm256_set1_epi8(15)),
-                         _mm256_and_si256(high, _mm256_set1_epi8(static_cast<char>(keep))));
-}
 
 struct Q5_K {
   static constexpr int kInputs = 256, kBytes = 176 * kTileRows;
@@ -508,12 +339,6 @@ struct IQ4_XS {
     add_scaled_block<M>(super, block, acc);
   }
 };
-
-// Stores the outputs of tile t that the matrix has.
-NEXTN_INLINE void store(const MatmulArgs& args, int64_t t, int m, const float* sums) {
-  const int64_t left = args.n_out - t * kTileRows, valid = left < kTileRows ? left : kTileRows;
-  std::memcpy(args.y + m * args.y_stride + t * kTileRows, sums, static_cast<size_t>(valid) * sizeof(float));
-}
 
 // A rows, and then B rows on the same block, which is in the first-level cache by then.
 template <class Format, int A, int B>

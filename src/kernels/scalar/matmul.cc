@@ -4,24 +4,30 @@
 // integer dots are exact, everything else is float32, rounded once an operation, fma once in all.
 //
 //   Q8_0, Q4_0   for each block b of 32, ascending:
-//                  acc = fma(float(sum_i w_i q_i) * a_b, d_b, acc)                  w_i: -128..127, nibble - 8
+//   Q5_0, IQ4_NL,  acc = fma(float(sum_i w_i q_i) * a_b, d_b, acc)                  w_i: as in blocks.h, e.g. nibble -
+//   8 MXFP4 Q4_1, Q5_1   the same, with w_i not negative, then acc = fma(m_b, a_b * float(s_b), acc)      s_b: sum of
+//   the block's q NVFP4        for each 32 inputs b, with a scale d_2b for the first 16 and d_2b+1 for the last:
+//                  acc = fma(fma(float(sum_last_16 w q), d_2b+1, float(sum_first_16 w q) * d_2b), a_b, acc)
 //   Q4_K, Q5_K   for each superblock of 256, ascending, with its sub-blocks b = 0..7 of 32:
 //                  block = fma(float(sum_i w_i q_i) * float(sc_b), a_b, block)      from 0; the product is exact
-//                  mins  = fma(float(m_b), a_b * float(s_b), mins)                  from 0; s_b = sum of the block's q
+//                  mins  = fma(float(m_b), a_b * float(s_b), mins)                  from 0
 //                  acc = fma(d, block, acc), then acc = fma(-dmin, mins, acc)
-//   Q6_K         for each superblock, with i_b = sc_2b sum_first_16 w q + sc_2b+1 sum_last_16 w q as an exact integer:
+//   the others   for each superblock (quant/superblock.h), with i_b = sc_2b sum_first_16 w q + sc_2b+1 sum_last_16 w q
+//   as of 256         an exact integer:
 //                  block = fma(float(i_b), a_b, block);  acc = fma(d, block, acc)
-//   IQ4_XS       for each superblock, w_i the table's values and the scale sc_b - 32:
-//                  block = fma(float(sum_i w_i q_i) * float(sc_b - 32), a_b, block);  acc = fma(d, block, acc)
+//                and for Q2_K, with j_b = min_2b s_2b + min_2b+1 s_2b+1 exact, s_i now sums of 16:
+//                  mins = fma(float(j_b), a_b, mins);  acc = fma(-dmin, mins, acc)
 //   F32 F16 BF16 p_j = fma(w_k, x_k, p_j) for j = k mod 4, k ascending; (p_0 + p_1) + (p_2 + p_3)
 #include "kernels/scalar/functions.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "base/fp16.h"
 #include "quant/blocks.h"
+#include "quant/superblock.h"
 
 namespace nextn::scalar {
 
@@ -33,6 +39,10 @@ float half_at(const uint8_t* word, int r) {
   uint16_t h;
   std::memcpy(&h, word + 2 * r, sizeof h);
   return f16_to_f32(h);
+}
+
+float second_half_at(const uint8_t* word, int r) {
+  return half_at(word + 2 * kTileRows, r);
 }
 
 // Byte i of row r in a run of words of 4-byte groups.
@@ -64,22 +74,37 @@ void matmul_float(const MatmulArgs& args, int64_t tile_first, int64_t tile_last,
   });
 }
 
-// Blocks of 32 with one scale. weight(block, r, i) is the integer weight of row r and input i of a block.
-template <class Weight>
-void matmul_blocks(const MatmulArgs& args, int64_t tile_first, int64_t tile_last, int64_t block_bytes,
-                   const Weight& weight) {
+// Blocks of 32. d and m of row r in a block; weight(block, r, i) is the integer weight of input i.
+template <class Scale, class Min, class Weight>
+void matmul_blocks(const MatmulArgs& args, int64_t tile_first, int64_t tile_last, int64_t block_bytes, const Scale& d,
+                   const Min& m_of, const Weight& weight) {
   const int64_t n_blocks = args.k / 32;
   for_each_output(args, tile_first, tile_last, n_blocks * block_bytes, [&](const uint8_t* tile, int r, int m) {
     float acc = 0;
     for (int64_t b = 0; b < n_blocks; b++) {
       const uint8_t* block = tile + b * block_bytes;
-      const int8_t* q = args.act.q + m * args.k + b * 32;
+      const int64_t at = m * args.k + b * 32;
+      const int8_t* q = args.act.q + at;
       int dot = 0;
       for (int i = 0; i < 32; i++) dot += weight(block, r, i) * q[i];
-      acc = __builtin_fmaf(static_cast<float>(dot) * args.act.scale[m * n_blocks + b], half_at(block, r), acc);
+      const float a = args.act.scale[at / 32];
+      acc = __builtin_fmaf(static_cast<float>(dot) * a, d(block, r), acc);
+      if constexpr (!std::is_same_v<Min, std::nullptr_t>) {
+        const int sum = args.act.sum[at / 16] + args.act.sum[at / 16 + 1];
+        acc = __builtin_fmaf(m_of(block, r), a * static_cast<float>(sum), acc);
+      }
     }
     return acc;
   });
+}
+
+// Nibble i of the qs of Q4_0 and its like.
+int nibble_at(const uint8_t* qs, int r, int i) {
+  return byte_at(qs, r, i % 16) >> i / 16 * 4 & 15;
+}
+// Bit i of a turned word (pack.h), as a fifth bit.
+int fifth_bit_at(const uint8_t* word, int r, int i) {
+  return (word[4 * r + i % 4] >> i / 4 & 1) << 4;
 }
 
 // The 6-bit scale and minimum of sub-block b; s: 12 scale bytes of 16 rows.
@@ -122,6 +147,41 @@ void matmul_scale_min(const MatmulArgs& args, int64_t tile_first, int64_t tile_l
   });
 }
 
+// Superblocks, by way of the row's bytes in the file.
+void matmul_superblocks(const MatmulArgs& args, int64_t tile_first, int64_t tile_last, PackFormat format) {
+  const int64_t n_blocks = args.k / kSuperBlock;
+  const size_t block_bytes = tile_bytes(format, kSuperBlock);
+  for (int64_t t = tile_first; t < tile_last; t++) {
+    for (int r = 0; r < kTileRows && t * kTileRows + r < args.n_out; r++) {
+      float acc[kMaxMatmulRows] = {};
+      for (int64_t s = 0; s < n_blocks; s++) {
+        uint8_t bytes[kSuperBlock];
+        Superblock w;
+        unpack_row(format, args.w + static_cast<size_t>(t * n_blocks + s) * block_bytes, r, kSuperBlock, bytes);
+        read_superblock(dtype_of(format), bytes, w);
+        for (int m = 0; m < args.n_rows; m++) {
+          const int64_t at = m * args.k + s * kSuperBlock;
+          float block = 0, mins = 0;
+          for (int b = 0; b < 8; b++) {
+            int scaled = 0, min = 0;
+            for (int g = 2 * b; g < 2 * b + 2; g++) {
+              int dot = 0;
+              for (int i = 16 * g; i < 16 * g + 16; i++) dot += w.q[i] * args.act.q[at + i];
+              scaled += w.scale[g] * dot;
+              min += w.min[g] * args.act.sum[at / 16 + g];
+            }
+            block = __builtin_fmaf(static_cast<float>(scaled), args.act.scale[at / 32 + b], block);
+            mins = __builtin_fmaf(static_cast<float>(min), args.act.scale[at / 32 + b], mins);
+          }
+          acc[m] = __builtin_fmaf(w.d, block, acc[m]);
+          if (format == PackFormat::kQ2_K) acc[m] = __builtin_fmaf(-w.dmin, mins, acc[m]);
+        }
+      }
+      for (int m = 0; m < args.n_rows; m++) args.y[m * args.y_stride + t * kTileRows + r] = acc[m];
+    }
+  }
+}
+
 }  // namespace
 
 void matmul_f32(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
@@ -146,13 +206,66 @@ void matmul_bf16(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) 
 }
 
 void matmul_q8_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  matmul_blocks(args, tile_first, tile_last, 34 * kTileRows,
+  matmul_blocks(args, tile_first, tile_last, 34 * kTileRows, half_at, nullptr,
                 [](const uint8_t* block, int r, int i) { return byte_at(block + 2 * kTileRows, r, i) - 128; });
 }
 
 void matmul_q4_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  matmul_blocks(args, tile_first, tile_last, 18 * kTileRows, [](const uint8_t* block, int r, int i) {
-    return (byte_at(block + 2 * kTileRows, r, i % 16) >> i / 16 * 4 & 15) - 8;
+  matmul_blocks(args, tile_first, tile_last, 18 * kTileRows, half_at, nullptr,
+                [](const uint8_t* block, int r, int i) { return nibble_at(block + 2 * kTileRows, r, i) - 8; });
+}
+
+void matmul_q4_1(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_blocks(args, tile_first, tile_last, 20 * kTileRows, half_at, second_half_at,
+                [](const uint8_t* block, int r, int i) { return nibble_at(block + 4 * kTileRows, r, i); });
+}
+
+void matmul_q5_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_blocks(args, tile_first, tile_last, 22 * kTileRows, half_at, nullptr, [](const uint8_t* block, int r, int i) {
+    return (nibble_at(block + 6 * kTileRows, r, i) | fifth_bit_at(block + 2 * kTileRows, r, i)) - 16;
+  });
+}
+
+void matmul_q5_1(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_blocks(args, tile_first, tile_last, 24 * kTileRows, half_at, second_half_at,
+                [](const uint8_t* block, int r, int i) {
+                  return nibble_at(block + 8 * kTileRows, r, i) | fifth_bit_at(block + 4 * kTileRows, r, i);
+                });
+}
+
+void matmul_iq4_nl(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_blocks(args, tile_first, tile_last, 18 * kTileRows, half_at, nullptr, [](const uint8_t* block, int r, int i) {
+    return int{kIq4Values[nibble_at(block + 2 * kTileRows, r, i)]};
+  });
+}
+
+void matmul_mxfp4(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_blocks(
+      args, tile_first, tile_last, 17 * kTileRows, [](const uint8_t* block, int r) { return power_of_two(block[r]); },
+      nullptr, [](const uint8_t* block, int r, int i) { return int{kFp4Values[nibble_at(block + kTileRows, r, i)]}; });
+}
+
+void matmul_nvfp4(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  const int64_t n_blocks = args.k / 64, block_bytes = 36 * kTileRows;
+  for_each_output(args, tile_first, tile_last, n_blocks * block_bytes, [&](const uint8_t* tile, int r, int m) {
+    float acc = 0;
+    for (int64_t b = 0; b < 2 * n_blocks; b++) {
+      const uint8_t* block = tile + b / 2 * block_bytes;
+      const int64_t at = m * args.k + b * 32;
+      float dot[2], d[2];
+      for (int j = 0; j < 2; j++) {
+        const int64_t g = b % 2 * 2 + j;
+        int sum = 0;
+        for (int i = 0; i < 16; i++) {
+          const int byte = byte_at(block + 4 * kTileRows + 2 * g * kWord, r, i % 8);
+          sum += kFp4Values[byte >> i / 8 * 4 & 15] * args.act.q[at + 16 * j + i];
+        }
+        dot[j] = static_cast<float>(sum);
+        d[j] = ue4m3_half(block[g * kTileRows + r]);
+      }
+      acc = __builtin_fmaf(__builtin_fmaf(dot[1], d[1], dot[0] * d[0]), args.act.scale[at / 32], acc);
+    }
+    return acc;
   });
 }
 
@@ -170,60 +283,43 @@ void matmul_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) 
 }
 
 void matmul_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  const int64_t n_blocks = args.k / 256, block_bytes = 210 * kTileRows;
-  for_each_output(args, tile_first, tile_last, n_blocks * block_bytes, [&](const uint8_t* tile, int r, int m) {
-    float acc = 0;
-    for (int64_t s = 0; s < n_blocks; s++) {
-      const uint8_t* super = tile + s * block_bytes;
-      const uint8_t* scales = super + 2 * kTileRows;
-      const uint8_t* high = super + 18 * kTileRows;
-      const uint8_t* low = super + 82 * kTileRows;
-      const int64_t at = m * args.k + s * 256;
-      float block = 0;
-      for (int b = 0; b < 8; b++) {
-        const int8_t* q = args.act.q + at + b * 32;
-        const int half = b / 4, part = b % 4;  // a half is 128 inputs: 4 parts of 32 share the bytes of its high bits
-        int dot[2] = {};
-        for (int i = 0; i < 32; i++) {
-          const int w = (byte_at(low, r, half * 64 + part % 2 * 32 + i) >> part / 2 * 4 & 15) |
-                        (byte_at(high, r, half * 32 + i) >> part * 2 & 3) << 4;
-          dot[i / 16] += (w - 32) * q[i];
-        }
-        auto scale = [=](int j) { return static_cast<int8_t>(scales[j * kTileRows + r]); };
-        const int scaled = scale(2 * b) * dot[0] + scale(2 * b + 1) * dot[1];
-        block = __builtin_fmaf(static_cast<float>(scaled), args.act.scale[at / 32 + b], block);
-      }
-      acc = __builtin_fmaf(half_at(super, r), block, acc);
-    }
-    return acc;
-  });
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kQ6_K);
 }
-
 void matmul_iq4_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  const int64_t n_blocks = args.k / 256, block_bytes = 136 * kTileRows;
-  for_each_output(args, tile_first, tile_last, n_blocks * block_bytes, [&](const uint8_t* tile, int r, int m) {
-    float acc = 0;
-    for (int64_t s = 0; s < n_blocks; s++) {
-      const uint8_t* super = tile + s * block_bytes;
-      const uint8_t* scales_l = super + 4 * kTileRows;
-      uint16_t scales_h;
-      std::memcpy(&scales_h, super + 2 * kTileRows + 2 * r, sizeof scales_h);
-      const int64_t at = m * args.k + s * 256;
-      float block = 0;
-      for (int b = 0; b < 8; b++) {
-        const int8_t* q = args.act.q + at + b * 32;
-        int dot = 0;
-        for (int i = 0; i < 32; i++) {
-          dot += kIq4Values[byte_at(super + 8 * kTileRows, r, b * 16 + i % 16) >> i / 16 * 4 & 15] * q[i];
-        }
-        const int scale = (scales_l[b / 2 * kTileRows + r] >> b % 2 * 4 & 15) | (scales_h >> 2 * b & 3) << 4;
-        block = __builtin_fmaf(static_cast<float>(dot) * static_cast<float>(scale - 32), args.act.scale[at / 32 + b],
-                               block);
-      }
-      acc = __builtin_fmaf(half_at(super, r), block, acc);
-    }
-    return acc;
-  });
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kIQ4_XS);
+}
+void matmul_q2_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kQ2_K);
+}
+void matmul_q3_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kQ3_K);
+}
+void matmul_iq2_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kIQ2_XXS);
+}
+void matmul_iq2_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kIQ2_XS);
+}
+void matmul_iq2_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kIQ2_S);
+}
+void matmul_iq3_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kIQ3_XXS);
+}
+void matmul_iq3_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kIQ3_S);
+}
+void matmul_iq1_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kIQ1_S);
+}
+void matmul_iq1_m(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kIQ1_M);
+}
+void matmul_tq1_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kTQ1_0);
+}
+void matmul_tq2_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kTQ2_0);
 }
 
 }  // namespace nextn::scalar

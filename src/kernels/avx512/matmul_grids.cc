@@ -1,0 +1,223 @@
+// Matmul of the IQ formats below 4 bits; scalar/matmul.cc defines the numbers. Sizes are gathered from the grids, signs
+// applied to them and an offset added, because VPDPBUSD wants its first operand unsigned.
+#include "kernels/avx512/functions.h"
+#include "kernels/avx512/superblock.h"
+#include "quant/iq_grids.h"
+
+namespace nextn::avx512 {
+
+namespace {
+
+// Entries of eight weights for 16 rows: the first four of each row to w[0], the last four to w[1].
+NEXTN_INLINE void look_up(const uint64_t* grid, __m512i index, __m512i* w) {
+  const __m512i a = _mm512_i32gather_epi64(_mm512_castsi512_si256(index), grid, 8);
+  const __m512i b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(index, 1), grid, 8);
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  w[0] = _mm512_permutex2var_epi32(a, even, b);
+  w[1] = _mm512_permutex2var_epi32(a, _mm512_or_si512(even, _mm512_set1_epi32(1)), b);
+}
+
+// Sizes to offset + size, or offset - size where group g has a sign. signs: a turned word (pack.h).
+template <int offset>
+NEXTN_INLINE void apply_signs(__m512i signs, Words& w) {
+  const __m512i zero = _mm512_set1_epi8(offset);
+  NEXTN_UNROLL
+  for (int g = 0; g < kGroups; g++) {
+    const __mmask64 negative = _mm512_test_epi8_mask(signs, _mm512_set1_epi8(static_cast<char>(1 << g)));
+    w.v[g] = _mm512_mask_sub_epi8(_mm512_add_epi8(zero, w.v[g]), negative, zero, w.v[g]);
+  }
+}
+
+// A word of 28 signs and four other bits (pack.h). The eighth sign of each byte makes the number of them even.
+NEXTN_INLINE __m512i all_signs(__m512i word) {
+  const __m512i given = _mm512_and_si512(word, _mm512_set1_epi32(0x55ffffff));
+  __m512i odd = _mm512_xor_si512(given, _mm512_srli_epi32(given, 16));
+  odd = _mm512_xor_si512(odd, _mm512_srli_epi32(odd, 8));  // bit g: of group g
+  odd = _mm512_and_si512(_mm512_xor_si512(odd, _mm512_slli_epi32(odd, 1)), _mm512_set1_epi32(0xaa));
+  return _mm512_or_si512(given, _mm512_slli_epi32(odd, 24));
+}
+// Its other bits as a number.
+NEXTN_INLINE __m512i other_bits(__m512i word) {
+  __m512i x = _mm512_and_si512(_mm512_srli_epi32(word, 25), _mm512_set1_epi32(0x55));
+  x = _mm512_and_si512(_mm512_or_si512(x, _mm512_srli_epi32(x, 1)), _mm512_set1_epi32(0x33));
+  return _mm512_and_si512(_mm512_or_si512(x, _mm512_srli_epi32(x, 2)), _mm512_set1_epi32(15));
+}
+
+// Bits `keep` of x moved left by n, right for negative n.
+NEXTN_INLINE __m512i moved(__m512i x, int n, int keep) {
+  const __m512i y =
+      n < 0 ? _mm512_srli_epi32(x, static_cast<unsigned>(-n)) : _mm512_slli_epi32(x, static_cast<unsigned>(n));
+  return _mm512_and_si512(y, _mm512_set1_epi32(keep));
+}
+
+template <class Format>
+struct Eighths : Super<Format> {
+  NEXTN_INLINE __m512 d(const uint8_t* super) { return _mm512_mul_ps(halves_at(super), _mm512_set1_ps(0.125f)); }
+};
+
+constexpr int kIq2Offset = 43;
+
+struct IQ2_XXS : Eighths<IQ2_XXS> {
+  static constexpr int kBytes = 66 * kTileRows, kOffset = kIq2Offset;
+  static constexpr bool kOneScale = true;
+
+  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+    const uint8_t* words = super + 2 * kTileRows + b * 2 * kWord;
+    const __m512i indices = word_at(words);
+    NEXTN_UNROLL
+    for (int l = 0; l < 4; l++) look_up(kIq2XxsGrid.entries, moved(indices, -8 * l, 255), w.v + 2 * l);
+    apply_signs<kOffset>(all_signs(word_at(words + kWord)), w);
+  }
+  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
+    return odd_scale(other_bits(word_at(super + 2 * kTileRows + (2 * b + 1) * kWord)));
+  }
+};
+
+struct IQ2_XS : Eighths<IQ2_XS> {
+  static constexpr int kBytes = 74 * kTileRows, kOffset = kIq2Offset;
+
+  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+    const uint8_t* words = super + 10 * kTileRows + b * 2 * kWord;
+    const __m512i low = word_at(words), word = word_at(words + kWord);
+    NEXTN_UNROLL
+    for (int l = 0; l < 4; l++) {
+      const __m512i index = _mm512_or_si512(moved(low, -8 * l, 255), moved(word, -17 - 2 * l, 256));
+      look_up(kIq2XsGrid.entries, index, w.v + 2 * l);
+    }
+    apply_signs<kOffset>(all_signs(word), w);
+  }
+  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int i) {
+    return odd_scale(bits_of(row_bytes(super + (2 + b) * kTileRows), 4 * i, 4));
+  }
+};
+
+struct IQ2_S : Eighths<IQ2_S> {
+  static constexpr int kBytes = 82 * kTileRows, kOffset = kIq2Offset;
+
+  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+    const __m512i high = row_bytes(super + (2 + b) * kTileRows);
+    NEXTN_UNROLL
+    for (int l = 0; l < 4; l++) {
+      const __m512i low = row_bytes(super + (18 + 4 * b + l) * kTileRows);
+      look_up(kIq2SGrid.entries, _mm512_or_si512(low, moved(high, 8 - 2 * l, 0x300)), w.v + 2 * l);
+    }
+    apply_signs<kOffset>(word_at(super + 50 * kTileRows + b * kWord), w);
+  }
+  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int i) {
+    return odd_scale(bits_of(row_bytes(super + (10 + b) * kTileRows), 4 * i, 4));
+  }
+};
+
+struct IQ3_XXS : Super<IQ3_XXS> {
+  static constexpr int kBytes = 98 * kTileRows, kOffset = 62;
+  static constexpr bool kOneScale = true;
+
+  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      w.v[g] = _mm512_i32gather_epi32(row_bytes(super + (2 + 8 * b + g) * kTileRows), kIq3XxsGrid.entries, 4);
+    }
+    apply_signs<kOffset>(all_signs(word_at(super + 66 * kTileRows + b * kWord)), w);
+  }
+  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
+    return odd_scale(other_bits(word_at(super + 66 * kTileRows + b * kWord)));
+  }
+  NEXTN_INLINE __m512 d(const uint8_t* super) { return _mm512_mul_ps(halves_at(super), _mm512_set1_ps(0.25f)); }
+};
+
+struct IQ3_S : Super<IQ3_S> {
+  static constexpr int kBytes = 110 * kTileRows, kOffset = 15;
+  static constexpr bool kOneScale = true;
+
+  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+    const __m512i high = row_bytes(super + (2 + b) * kTileRows);
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      const __m512i low = row_bytes(super + (14 + 8 * b + g) * kTileRows);
+      w.v[g] = _mm512_i32gather_epi32(_mm512_or_si512(low, moved(high, 8 - g, 256)), kIq3SGrid.entries, 4);
+    }
+    apply_signs<kOffset>(word_at(super + 78 * kTileRows + b * kWord), w);
+  }
+  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
+    return odd_scale(bits_of(row_bytes(super + (10 + b / 2) * kTileRows), b % 2 * 4, 4));
+  }
+};
+
+// Entries hold 8 (grid + 1). Adds 2 to two groups of the rows whose bit `down` of `lanes` is clear, which makes it
+// 8 grid +- 1 with an offset of 9.
+NEXTN_INLINE void shift_up(__m512i lanes, int down, __m512i* w) {
+  const __mmask16 is_down = _mm512_test_epi32_mask(lanes, _mm512_set1_epi32(down));
+  const __m512i up = _mm512_mask_mov_epi32(_mm512_set1_epi8(2), is_down, _mm512_setzero_si512());
+  w[0] = _mm512_add_epi8(w[0], up);
+  w[1] = _mm512_add_epi8(w[1], up);
+}
+
+struct IQ1_S : Eighths<IQ1_S> {
+  static constexpr int kBytes = 50 * kTileRows, kOffset = 9;
+  static constexpr bool kOneScale = true;
+
+  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+    const __m512i high = row_units(super + (2 + 2 * b) * kTileRows);
+    NEXTN_UNROLL
+    for (int l = 0; l < 4; l++) {
+      const __m512i low = row_bytes(super + (18 + 4 * b + l) * kTileRows);
+      look_up(kIq1Grid.entries, _mm512_or_si512(low, moved(high, 8 - 3 * l, 0x700)), w.v + 2 * l);
+      shift_up(high, 0x8000, w.v + 2 * l);
+    }
+  }
+  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
+    return odd_scale(bits_of(row_units(super + (2 + 2 * b) * kTileRows), 12, 3));
+  }
+};
+
+struct IQ1_M : Super<IQ1_M> {
+  static constexpr int kBytes = 56 * kTileRows, kOffset = 9;
+
+  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+    NEXTN_UNROLL
+    for (int l = 0; l < 4; l++) {
+      const __m512i low = row_bytes(super + (8 + 4 * b + l) * kTileRows);
+      const __m512i high = row_bytes(super + (40 + 2 * b + l / 2) * kTileRows);
+      look_up(kIq1Grid.entries, _mm512_or_si512(low, moved(high, l % 2 == 0 ? 8 : 4, 0x700)), w.v + 2 * l);
+      shift_up(high, l % 2 == 0 ? 8 : 128, w.v + 2 * l);
+    }
+  }
+  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int i) {
+    return odd_scale(bits_of(row_units(super + b / 2 * 2 * kTileRows), b % 2 * 6 + 3 * i, 3));
+  }
+  NEXTN_INLINE __m512 d(const uint8_t* super) {
+    __m256i half = _mm256_setzero_si256();
+    NEXTN_UNROLL
+    for (int i = 3; i >= 0; i--) {
+      const __m256i word = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(super + i * 32));
+      half = _mm256_or_si256(_mm256_slli_epi16(half, 4), _mm256_srli_epi16(word, 12));
+    }
+    return _mm512_mul_ps(_mm512_cvtph_ps(half), _mm512_set1_ps(0.125f));
+  }
+};
+
+}  // namespace
+
+void matmul_iq2_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<IQ2_XXS>>(args, tile_first, tile_last);
+}
+void matmul_iq2_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<IQ2_XS>>(args, tile_first, tile_last);
+}
+void matmul_iq2_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<IQ2_S>>(args, tile_first, tile_last);
+}
+void matmul_iq3_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<IQ3_XXS>>(args, tile_first, tile_last);
+}
+void matmul_iq3_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<IQ3_S>>(args, tile_first, tile_last);
+}
+void matmul_iq1_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<IQ1_S>>(args, tile_first, tile_last);
+}
+void matmul_iq1_m(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  for_rows<BlockKernel<IQ1_M>>(args, tile_first, tile_last);
+}
+
+}  // namespace nextn::avx512

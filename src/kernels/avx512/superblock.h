@@ -1,0 +1,81 @@
+// The matmul of a superblock of 256 weights, for the formats that are not in matmul.cc; scalar/matmul.cc defines the
+// numbers. What a format says:
+//
+//   weights(super, b, w)      the 32 inputs of sub-block b, unsigned, with kOffset added
+//   scale(super, b, i)        the integer scales of inputs 16i .. 16i + 15, as floats
+//   kOneScale                 whether they are the same for all 32
+//   kMins, min(super, b, i)   the minima likewise, and dmin(super)
+//   d(super)                  the scales of the rows
+#pragma once
+
+#include "kernels/avx512/tile.h"
+
+namespace nextn::avx512 {
+
+// Byte r of 16 in lane r.
+NEXTN_INLINE __m512i row_bytes(const uint8_t* p) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+// 16-bit unit r of 16 in lane r.
+NEXTN_INLINE __m512i row_units(const uint8_t* p) {
+  return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+// n bits from bit `first` on.
+NEXTN_INLINE __m512i bits_of(__m512i x, int first, int n) {
+  return _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(first)), _mm512_set1_epi32((1 << n) - 1));
+}
+// 2x + 1.
+NEXTN_INLINE __m512 odd_scale(__m512i x) {
+  return _mm512_cvtepi32_ps(_mm512_or_si512(_mm512_slli_epi32(x, 1), _mm512_set1_epi32(1)));
+}
+
+template <class Format>
+struct Super {
+  static constexpr int kInputs = 256, kOffset = 0;
+  static constexpr bool kOneScale = false, kMins = false;
+
+  NEXTN_INLINE __m512 d(const uint8_t* super) { return halves_at(super); }
+
+  template <int M>
+  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+    __m512 block[M] = {}, mins[M] = {};
+    for (int b = 0; b < 8; b++) {
+      Words w;
+      Format::weights(super, b, w);
+      prefetch<Format::kBytes, 8>(super, b);
+      const __m512 scale0 = Format::scale(super, b, 0), scale1 = Format::scale(super, b, 1);
+      NEXTN_UNROLL
+      for (int m = 0; m < M; m++) {
+        const int64_t i = m * k + at + b * 32;
+        const int32_t* sum = act.sum + i / 16;
+        const __m512 a = _mm512_set1_ps(act.scale[i / 32]);
+        __m512 scaled;
+        if constexpr (Format::kOneScale) {
+          const __m512i all = dot(_mm512_set1_epi32(-Format::kOffset * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
+          scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(all), scale0);
+        } else {
+          const __m512i first = dot(_mm512_set1_epi32(-Format::kOffset * sum[0]), w, act.q + i, 0, 4);
+          const __m512i last = dot(_mm512_set1_epi32(-Format::kOffset * sum[1]), w, act.q + i, 4, 8);
+          // Below 2^24 throughout, so this float sum is the exact integer.
+          scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(last), scale1));
+        }
+        block[m] = _mm512_fmadd_ps(scaled, a, block[m]);
+        if constexpr (Format::kMins) {
+          const __m512 s0 = _mm512_set1_ps(static_cast<float>(sum[0])), s1 = _mm512_set1_ps(static_cast<float>(sum[1]));
+          const __m512 min = _mm512_fmadd_ps(Format::min(super, b, 0), s0, _mm512_mul_ps(Format::min(super, b, 1), s1));
+          mins[m] = _mm512_fmadd_ps(min, a, mins[m]);
+        }
+      }
+    }
+    const __m512 d = Format::d(super);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) acc[m] = _mm512_fmadd_ps(d, block[m], acc[m]);
+    if constexpr (Format::kMins) {
+      const __m512 dmin = Format::dmin(super);
+      NEXTN_UNROLL
+      for (int m = 0; m < M; m++) acc[m] = _mm512_fnmadd_ps(dmin, mins[m], acc[m]);
+    }
+  }
+};
+
+}  // namespace nextn::avx512

@@ -1,0 +1,126 @@
+// What the matmuls of all integer formats do with the rows of a tile.
+//
+// One zmm lane is one output row: four bytes of an activation row are broadcast to all lanes and VPDPBUSD adds 16 dots
+// of 4 inputs, so nothing is ever summed across lanes. Weights are unpacked once for all M rows into 8 registers (32
+// inputs); the sums of the M rows stay in registers over a block.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/kernels.h"
+
+#define NEXTN_INLINE [[gnu::always_inline]] static inline
+#define NEXTN_UNROLL _Pragma("GCC unroll 16")
+
+namespace nextn::avx512 {
+
+constexpr int kWord = 64;  // bytes of a word of 4-byte groups
+// Bytes ahead in the stream of weights, and into the second level only: into the first, Q6_K runs at half the speed
+// (bench/LOG.md M2-M7).
+constexpr int kPrefetch = 6144;
+constexpr int kGroups = 32 / 4;  // 4-byte groups of 32 inputs
+
+struct Words {
+  __m512i v[kGroups];  // 32 unsigned weights of each of 16 rows
+};
+
+NEXTN_INLINE __m512i word_at(const uint8_t* p) {
+  return _mm512_loadu_si512(p);
+}
+NEXTN_INLINE __m512 halves_at(const uint8_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+// The lines that stand kPrefetch ahead of part `part` of `parts` of a block; in the order of addresses, whatever the
+// order in which the block is read.
+template <int bytes, int parts>
+NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
+  constexpr int lines = (bytes + 64 * parts - 1) / (64 * parts);
+  NEXTN_UNROLL
+  for (int i = 0; i < lines; i++) {
+    _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetch + (part * lines + i) * 64, _MM_HINT_T1);
+  }
+}
+
+// start + the dots of groups [first, last) of w with the activations q.
+NEXTN_INLINE __m512i dot(__m512i start, const Words& w, const int8_t* q, int first, int last) {
+  NEXTN_UNROLL
+  for (int g = first; g < last; g++) {
+    int32_t four;
+    std::memcpy(&four, q + 4 * g, sizeof four);
+    start = _mm512_dpbusd_epi32(start, w.v[g], _mm512_set1_epi32(four));
+  }
+  return start;
+}
+
+// Bytes shifted left by n, right for negative n; bits that come from the neighbouring byte are for the caller to mask.
+template <int N>
+NEXTN_INLINE __m512i shift(__m512i x) {
+  if constexpr (N > 0) return _mm512_slli_epi16(x, N);
+  if constexpr (N < 0) return _mm512_srli_epi16(x, -N);
+  return x;
+}
+
+// The low nibbles of `low`, the other bits from `high`, what is outside of `keep` cleared.
+NEXTN_INLINE __m512i join(__m512i low, __m512i high, int keep) {
+  const __m512i nibble = _mm512_set1_epi8(15);
+  return _mm512_and_si512(_mm512_ternarylogic_epi64(nibble, low, high, 0xca),
+                          _mm512_set1_epi8(static_cast<char>(keep)));
+}
+
+// Stores the outputs of tile t that the matrix has.
+NEXTN_INLINE void store(const MatmulArgs& args, int64_t t, int m, __m512 acc) {
+  const int64_t valid = args.n_out - t * kTileRows;
+  const __mmask16 mask = valid >= kTileRows ? 0xffff : static_cast<__mmask16>((1u << valid) - 1);
+  _mm512_mask_storeu_ps(args.y + m * args.y_stride + t * kTileRows, mask, acc);
+}
+
+template <class Format, int M>
+static void tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  const ActRows act = args.act;
+  const int64_t k = args.k;
+  const uint8_t* block = args.w + tile_first * (k / Format::kInputs) * Format::kBytes;
+  for (int64_t t = tile_first; t < tile_last; t++) {
+    __m512 acc[M] = {};
+    for (int64_t at = 0; at < k; at += Format::kInputs, block += Format::kBytes) {
+      Format::template add_block<M>(block, act, k, at, acc);
+    }
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) store(args, t, m, acc[m]);
+  }
+}
+
+template <class Format>
+struct BlockKernel {
+  template <int M>
+  static void run(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+    tiles<Format, M>(args, tile_first, tile_last);
+  }
+};
+
+template <class Kernel>
+static void for_rows(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  switch (args.n_rows) {
+    case 1:
+      return Kernel::template run<1>(args, tile_first, tile_last);
+    case 2:
+      return Kernel::template run<2>(args, tile_first, tile_last);
+    case 3:
+      return Kernel::template run<3>(args, tile_first, tile_last);
+    case 4:
+      return Kernel::template run<4>(args, tile_first, tile_last);
+    case 5:
+      return Kernel::template run<5>(args, tile_first, tile_last);
+    case 6:
+      return Kernel::template run<6>(args, tile_first, tile_last);
+    case 7:
+      return Kernel::template run<7>(args, tile_first, tile_last);
+    case 8:
+      return Kernel::template run<8>(args, tile_first, tile_last);
+  }
+}
+
+}  // namespace nextn::avx512
