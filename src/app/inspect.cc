@@ -6,6 +6,7 @@
 #include "app/inspect_report.h"
 #include "app/output.h"
 #include "base/error.h"
+#include "quant/decode.h"
 
 namespace nextn {
 
@@ -31,8 +32,7 @@ Json to_json(const std::vector<TensorGroup>& groups, bool with_roles) {
     one["parameters"] = g.n_parameters;
     one["bytes"] = g.n_bytes;
     one["bits_per_weight"] = g.bits_per_weight();
-    const auto computed = computed_as(g.type);
-    if (!with_roles) one["computed_as"] = computed ? Json(dtype_info(*computed).name) : Json(nullptr);
+    if (!with_roles) one["computed_as"] = can_decode(g.type) ? Json(dtype_info(g.type).name) : Json(nullptr);
     out.push_back(std::move(one));
   }
   return out;
@@ -186,11 +186,8 @@ std::string tensor_table(const InspectReport& r) {
 void print_types(Page& page, const InspectReport& r) {
   const char* label = "types";
   for (const TensorGroup& g : r.by_type) {
-    const auto computed = computed_as(g.type);
-    std::string how;
-    if (!computed) how = "   not supported";
-    if (computed && *computed != g.type) how = fmt::format("   computed as {}", dtype_info(*computed).name);
-    page.line(label, "{:<8}{:>10}{}", dtype_info(g.type).name, bytes_text(g.n_bytes), how);
+    page.line(label, "{:<8}{:>10}{}", dtype_info(g.type).name, bytes_text(g.n_bytes),
+              can_decode(g.type) ? "" : "   not supported");
     label = "";
   }
 }

@@ -9,7 +9,6 @@
 #include "engine/tokenizer_loader.h"
 #include "model/model.h"
 #include "quant/decode.h"
-#include "quant/widen.h"
 
 namespace nextn {
 
@@ -262,7 +261,7 @@ void find_unsupported_types(const gguf::File& file, const Blocks& blocks, Inspec
   const gguf::TensorInfo* first = nullptr;
   int64_t n = 0;
   for (const gguf::TensorInfo& tensor : file.tensors()) {
-    if (computed_as(tensor.type) || role_of(tensor, blocks) == TensorRole::kMtpHead) continue;
+    if (can_decode(tensor.type) || role_of(tensor, blocks) == TensorRole::kMtpHead) continue;
     if (first == nullptr) first = &tensor;
     n++;
   }
@@ -291,11 +290,6 @@ const char* tensor_role_name(TensorRole role) noexcept {
 const char* head_kind_name(HeadKind kind) noexcept {
   constexpr const char* kNames[] = {"usable", "absent", "incomplete", "without trunk", "not run"};
   return kNames[static_cast<size_t>(kind)];
-}
-
-std::optional<DType> computed_as(DType type) {
-  if (!can_decode(type)) return std::nullopt;
-  return runtime_type(type);
 }
 
 InspectReport inspect(const gguf::File& file) {

@@ -92,7 +92,5 @@ InspectReport inspect(const gguf::File& file);
 const char* tensor_role_name(TensorRole role) noexcept;
 // "usable", "without trunk".
 const char* head_kind_name(HeadKind kind) noexcept;
-// What a matrix of this type is computed in; nothing when nextn does not compute with it.
-std::optional<DType> computed_as(DType type);
 
 }  // namespace nextn

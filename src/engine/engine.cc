@@ -68,7 +68,7 @@ Engine::Engine(const EngineOptions& options)
   const int64_t rows = step_rows(options_);
   model_->prepare(rows);
   ctx_.act = ActBuffer(rows, info.widest_input);
-  if (plan_.in_place) ctx_.tiles = TileSlots(pool_.n_threads(), 2 * model_->weights().file_tile_bytes());
+  if (plan_.in_place) ctx_.tiles = TileSlots(pool_.n_threads(), model_->weights().file_tile_bytes());
   shape_ = nextn::state_shape(options_, *model_);
   logits_ = Buffer(1 + options_.max_draft, info.n_vocab);
   logits_max_ = Buffer(1 + options_.max_draft, info.n_logit_blocks());

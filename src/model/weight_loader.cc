@@ -7,37 +7,10 @@
 
 #include "base/mapped_file.h"
 #include "quant/decode.h"
-#include "quant/widen.h"
 
 namespace nextn {
 
 namespace {
-
-PackFormat pack_format(DType type) {
-  switch (type) {
-    case DType::kF32:
-      return PackFormat::kF32;
-    case DType::kF16:
-      return PackFormat::kF16;
-    case DType::kBF16:
-      return PackFormat::kBF16;
-    case DType::kQ8_0:
-      return PackFormat::kQ8_0;
-    case DType::kQ4_0:
-      return PackFormat::kQ4_0;
-    case DType::kQ4_K:
-      return PackFormat::kQ4_K;
-    case DType::kQ5_K:
-      return PackFormat::kQ5_K;
-    case DType::kQ6_K:
-      return PackFormat::kQ6_K;
-    case DType::kIQ4_XS:
-      return PackFormat::kIQ4_XS;
-    default:
-      NEXTN_CHECK(!"a type without a kernel");
-  }
-  return PackFormat::kF32;
-}
 
 constexpr size_t kRunBytes = 2 << 20;  // what a thread packs at a time
 
@@ -76,18 +49,17 @@ const gguf::TensorInfo& WeightLoader::require(const std::string& name, std::init
     fail(ErrorCode::kUnsupported, "{}: {}: expected a type that nextn computes with, found {}", file_.path(), name,
          dtype_info(tensor->type).name);
   }
-  if (name.ends_with(".weight") && has(name.substr(0, name.size() - 6) + "scale")) {
-    fail(ErrorCode::kUnsupported, "{}: {}: has a separate scale tensor, which nextn does not read", file_.path(), name);
-  }
   return *tensor;
 }
 
 void WeightLoader::matrix(Weight& field, const std::string& name, int64_t k, int64_t n_out, WeightRole role) {
   const gguf::TensorInfo& tensor = require(name, {k, n_out});
-  field.format = pack_format(runtime_type(tensor.type));
+  field.format = *pack_format_of(tensor.type);
   field.k = k;
   field.n_out = n_out;
-  matrices_.push_back({&field, &tensor, static_cast<size_t>(field.n_tiles()) * tile_bytes(field.format, k), role});
+  const std::string scale = name.substr(0, name.rfind('.')) + ".scale";
+  matrices_.push_back({&field, &tensor, has(scale) ? &require(scale, {1}) : nullptr,
+                       static_cast<size_t>(field.n_tiles()) * tile_bytes(field.format, k), role});
 }
 
 void WeightLoader::vector(const float*& field, const std::string& name, int64_t n, WeightRole role) {
@@ -175,14 +147,13 @@ void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, 
       const uint8_t* rows = tensor.data + t * kTileRows * row;
       if (!map) {
         const int64_t n_rows = std::min<int64_t>(kTileRows, w.n_out - t * kTileRows);
-        rows = slot + tile;
-        if (!file_.read(tensor, static_cast<size_t>(t * kTileRows * row), static_cast<size_t>(n_rows * row),
-                        slot + tile)) {
+        rows = slot;
+        if (!file_.read(tensor, static_cast<size_t>(t * kTileRows * row), static_cast<size_t>(n_rows * row), slot)) {
           is_short.store(true);
           break;
         }
       }
-      pack_rows(w, t, rows, row, tensor.type, slot, tiles + static_cast<size_t>(t) * tile);
+      pack_rows(w, t, rows, row, tiles + static_cast<size_t>(t) * tile);
     }
     if (map && mapped) drop_pages(data, size);
     slots.give(slot);
@@ -202,12 +173,11 @@ void WeightLoader::read(const gguf::TensorInfo& tensor, uint8_t* to, ThreadPool&
 void WeightLoader::load(ThreadPool& pool, const LoadOptions& options) {
   uint64_t n_bytes = 0, done = 0, total = 0;
   for (const uint64_t n : loaded_bytes()) n_bytes += n;
-  size_t slot = 0;  // a widened tile, and one as it is in the file
+  size_t slot = 0;  // a tile as it is in the file
   for (const MatrixJob& job : matrices_) {
     if (job.in_file) continue;
     total += job.tensor->n_bytes;
-    slot = std::max(
-        slot, tile_bytes(job.field->format, job.field->k) + kTileRows * row_bytes(job.tensor->type, job.field->k));
+    slot = std::max(slot, tile_bytes(job.field->format, job.field->k));
   }
   storage_ = AlignedBuffer(n_bytes);
   if (options.interleave) interleave_memory(storage_.data(), storage_.size());
@@ -217,6 +187,7 @@ void WeightLoader::load(ThreadPool& pool, const LoadOptions& options) {
 
   TileSlots slots(pool.n_threads(), slot);
   for (const MatrixJob& job : matrices_) {
+    if (job.scale != nullptr) decode_row(job.scale->type, job.scale->data, 1, &job.field->scale);
     if (job.in_file) {
       job.field->in_file = file_rows(*job.tensor);
       continue;

@@ -48,6 +48,7 @@ class WeightLoader {
   // Each of these checks that the tensor is there with exactly this shape (fastest axis first in messages) and a type
   // that nextn computes with, and notes where its data is wanted; the fields are filled by load() and must not move
   // until then. Throws Error{kFile} or Error{kUnsupported} naming the tensor, what was expected and what was found.
+  // A matrix X.weight may have an X.scale of one value, which its products are multiplied by.
   void matrix(Weight& field, const std::string& name, int64_t k, int64_t n_out, WeightRole role);
   void vector(const float*& field, const std::string& name, int64_t n, WeightRole role);
   // A (channels, n_taps) tensor, turned to (n_taps, channels).
@@ -76,6 +77,7 @@ class WeightLoader {
   struct MatrixJob {
     Weight* field;
     const gguf::TensorInfo* tensor;
+    const gguf::TensorInfo* scale;  // of one value; or none
     size_t bytes;
     WeightRole role;
     bool in_file = false;

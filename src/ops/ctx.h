@@ -86,7 +86,7 @@ struct Ctx {
   ActBuffer act;
   Fault fault = Fault::kNone;
   StepProfile* profile = nullptr;  // takes the time of every op, when set
-  TileSlots tiles = {};            // for weights that are left in the file: twice their largest tile
+  TileSlots tiles = {};            // for weights that are left in the file: their largest tile
 };
 
 namespace ops {

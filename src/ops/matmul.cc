@@ -7,7 +7,6 @@
 #include "base/mapped_file.h"
 #include "ops/profile.h"
 #include "quant/decode.h"
-#include "quant/widen.h"
 
 namespace nextn::ops {
 
@@ -53,14 +52,13 @@ void multiply_in_file(Ctx& ctx, const TensorView& x, const TensorView& y, const 
   const FileRows& rows = w.in_file;
   const int64_t piece = std::max<int64_t>(1, kPieceBytes / (kTileRows * rows.row_bytes));
   uint8_t* const slot = ctx.tiles.take();
-  uint8_t* const wide = slot + tile_bytes(w.format, w.k);
   for (int64_t at = first; at < last; at += piece) {
     const int64_t end = std::min(last, at + piece);
     const uint8_t* const data = rows.row(at * kTileRows);
     const size_t size = static_cast<size_t>(rows.row(std::min(w.n_out, end * kTileRows)) - data);
     if (rows.mapped) fetch_pages(data, size);
     for (int64_t tile = at; tile < end; tile++) {
-      pack_rows(w, tile, rows.row(tile * kTileRows), rows.row_bytes, rows.type, wide, slot);
+      pack_rows(w, tile, rows.row(tile * kTileRows), rows.row_bytes, slot);
       const int64_t n = std::min<int64_t>(kTileRows, w.n_out - tile * kTileRows);
       multiply(ctx, x, y.columns(tile * kTileRows, n), {w.format, w.k, n, slot}, 0, 1);
     }
@@ -69,28 +67,24 @@ void multiply_in_file(Ctx& ctx, const TensorView& x, const TensorView& y, const 
   ctx.tiles.give(slot);
 }
 
-// Row `id` of a tied table: out of its tile, or out of the file, a piece at a time (pieces are whole blocks of every
-// format), through the type that the head computes in.
+// Row `id` of a tied table: out of its tile, or out of the file.
 void embed_tied(const Weight& w, int64_t id, float* x) noexcept {
   if (w.tiles != nullptr) return weight_row(w, id, 0, w.k, x);
-  constexpr int64_t kPiece = 256;
-  const DType type = dtype_of(w.format);
   const FileRows& rows = w.in_file;
-  const DTypeInfo& file_type = dtype_info(rows.type);
-  uint8_t block[kPiece * sizeof(float)];
-  for (int64_t at = 0; at < w.k; at += kPiece) {
-    const int64_t piece = std::min(kPiece, w.k - at);
-    convert_row(rows.type, type, rows.row(id) + at / file_type.block_values * file_type.block_bytes, piece, block);
-    decode_row(type, block, piece, x + at);
-  }
+  decode_row(rows.type, rows.row(id), w.k, x);
   if (rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
 }
 
-// What a product wants of the outputs of tiles [first, last) besides, while they are in cache.
+void scale_row(float* y, int64_t n, float by) noexcept {
+  for (int64_t i = 0; by != 1 && i < n; i++) y[i] *= by;
+}
+
+// What a product wants done with the outputs of tiles [first, last), while they are in cache.
 void finish(Ctx& ctx, const Product& p, int64_t first, int64_t last) noexcept {
   const int64_t at = first * kTileRows, end = std::min(last * kTileRows, p.w.n_out);
   for (int64_t r = 0; r < p.y.rows; r++) {
-    const float* const y = p.y.row(r);
+    float* const y = p.y.row(r);
+    scale_row(y + at, end - at, p.w.scale);
     if (p.sum.data != nullptr) ctx.kernels.add(p.sum.row(r) + at, y + at, static_cast<int>(end - at));
     for (int64_t i = at; p.max.data != nullptr && i < end; i += kMaxBlock) {
       const int64_t most = ctx.kernels.argmax(y + i, std::min(kMaxBlock, end - i));
@@ -165,6 +159,7 @@ void matmul_tiles(Ctx& ctx, float* y, const TensorView& x, const Weight& w, std:
       const int64_t n_out = std::min<int64_t>(kTileRows, w.n_out - tile * kTileRows);
       float* const out = y + i * kTileRows;
       multiply(ctx, x, TensorView(out, 1, kTileRows), {w.format, w.k, n_out, w.tiles + tile * bytes}, 0, 1);
+      scale_row(out, n_out, w.scale);
       std::fill(out + n_out, out + kTileRows, -std::numeric_limits<float>::infinity());
     }
   });

@@ -13,7 +13,6 @@
 
 #include "base/fp16.h"
 #include "quant/decode.h"
-#include "quant/widen.h"
 
 namespace nextn {
 namespace {
@@ -212,29 +211,27 @@ TEST(EmbedOp, ATiedTableGivesTheRowsOfTheFile) {
   }
 }
 
-// A matrix that is left in the file, of a type that has a kernel or is widened to one, gives what its tiles give.
+// A matrix that is left in the file gives what its tiles give, and either is multiplied by its scale.
 TEST(MatmulOp, AMatrixInTheFileGivesTheSameBits) {
   std::mt19937 random(4);
   std::normal_distribution<float> normal(0, 1);
-  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K,
-                           DType::kQ5_K, DType::kQ6_K, DType::kQ5_0, DType::kQ4_1, DType::kQ3_K}) {
+  for (int f = 0; f < kNumPackFormats; f++) {
+    const DType type = dtype_of(static_cast<PackFormat>(f));
     const DTypeInfo& info = dtype_info(type);
     for (const int64_t n_out : kHeights) {
       const int64_t row_bytes = kWidth / info.block_values * info.block_bytes;
       std::vector<uint8_t> rows(static_cast<size_t>(n_out * row_bytes));
       for (uint8_t& byte : rows) byte = static_cast<uint8_t>(random() & 0x3f);  // no infinities
       Weight packed;
-      for (int f = 0; f < kNumPackFormats; f++) {
-        if (dtype_of(static_cast<PackFormat>(f)) == runtime_type(type)) packed.format = static_cast<PackFormat>(f);
-      }
+      packed.format = static_cast<PackFormat>(f);
       packed.k = kWidth;
       packed.n_out = n_out;
       Weight in_file = packed;
       in_file.in_file = {rows.data(), row_bytes, type, false};
       const size_t tile = tile_bytes(packed.format, kWidth);
-      std::vector<uint8_t> tiles(static_cast<size_t>(packed.n_tiles()) * tile), wide(tile);
+      std::vector<uint8_t> tiles(static_cast<size_t>(packed.n_tiles()) * tile);
       for (int64_t t = 0; t < packed.n_tiles(); t++) {
-        pack_rows(packed, t, in_file.in_file.row(t * kTileRows), row_bytes, type, wide.data(),
+        pack_rows(packed, t, in_file.in_file.row(t * kTileRows), row_bytes,
                   tiles.data() + static_cast<size_t>(t) * tile);
       }
       packed.tiles = tiles.data();
@@ -244,11 +241,24 @@ TEST(MatmulOp, AMatrixInTheFileGivesTheSameBits) {
         for (float& value : x) value = normal(random);
         ThreadPool pool(2);
         Ctx ctx{select_kernels(nullptr), pool, ActBuffer(n, kWidth)};
-        ctx.tiles = TileSlots(2, 2 * tile);
+        ctx.tiles = TileSlots(2, tile);
         ops::matmul(ctx, {x.data(), n, kWidth}, {{{y.data(), n, n_out}, packed}});
         ops::matmul(ctx, {x.data(), n, kWidth}, {{{z.data(), n, n_out}, in_file}});
         EXPECT_EQ(std::memcmp(y.data(), z.data(), y.size() * sizeof(float)), 0)
             << info.name << " " << n_out << " " << n;
+
+        for (Weight w : {packed, in_file}) {
+          w.scale = 0.3f;
+          const int64_t n_max = (n_out + ops::kMaxBlock - 1) / ops::kMaxBlock;
+          std::vector<float> sum(y.size(), 1.0f), max(static_cast<size_t>(n * n_max));
+          ops::matmul(ctx, {x.data(), n, kWidth},
+                      {{{z.data(), n, n_out}, w, {sum.data(), n, n_out}, {max.data(), n, n_max}}});
+          for (size_t i = 0; i < y.size(); i++) {
+            ASSERT_EQ(z[i], y[i] * 0.3f);
+            ASSERT_EQ(sum[i], 1.0f + z[i]);
+          }
+          EXPECT_EQ(max[0], *std::max_element(z.begin(), z.begin() + std::min(n_out, ops::kMaxBlock)));
+        }
       }
 
       // A tied table's rows, too.

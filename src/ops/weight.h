@@ -24,6 +24,7 @@ struct Weight {
   int64_t k = 0;
   int64_t n_out = 0;
   const uint8_t* tiles = nullptr;
+  float scale = 1;        // a factor of every product
   FileRows in_file = {};  // instead of tiles: each is packed when it is used, so that the sums are the same
 
   explicit operator bool() const noexcept { return tiles != nullptr || in_file.data != nullptr; }
@@ -35,10 +36,8 @@ struct Weight {
 // tiles.
 void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* out) noexcept;
 
-// Packs tile t of w out of `rows`, the rows of that tile. `wide`: room for tile_bytes(w.format, w.k), used where the
-// file's type is not the one that is computed with.
-void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, DType type, uint8_t* wide,
-               uint8_t* tile) noexcept;
+// Packs tile t of w out of `rows`, the rows of that tile.
+void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, uint8_t* tile) noexcept;
 
 // A (V, D) table whose rows are looked up: a tied one is the head's own interleaved tiles, an untied one stays in the
 // file's layout, where only the rows that occur are ever read.

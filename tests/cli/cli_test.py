@@ -47,7 +47,7 @@ def run(*args, model=MIXED, **options):
 # ------------------------------------------------------------------------------------------------- GGUF files made here
 U8, U16, U32, I32, F32, BOOL, STR, ARR, U64 = 0, 2, 4, 5, 6, 7, 8, 9, 10
 PACK = {U8: "<B", U16: "<H", U32: "<I", I32: "<i", F32: "<f", BOOL: "<?", U64: "<Q"}
-BLOCK = {"F32": (0, 1, 4), "Q8_0": (8, 32, 34), "Q2_K": (10, 256, 84), "IQ2_XXS": (16, 256, 66), "MXFP4": (39, 32, 17)}
+BLOCK = {"F32": (0, 1, 4), "Q8_0": (8, 32, 34), "Q2_K": (10, 256, 84), "Q1_0": (41, 128, 18), "Q2_0": (42, 64, 18)}
 
 
 def string(text):
@@ -85,8 +85,8 @@ LLAMA = [("general.architecture", STR, "llama"), ("general.name", STR, "A llama"
          ("tokenizer.ggml.model", STR, "llama"), ("tokenizer.ggml.tokens", ARR, ["<s>", "</s>", "a"], STR),
          ("tokenizer.ggml.eos_token_id", U32, 1)]
 LLAMA_TENSORS = [("token_embd.weight", [256, 3], "Q8_0"), ("blk.0.attn_norm.weight", [256], "F32"),
-                 ("blk.0.attn_q.weight", [256, 256], "Q2_K"), ("blk.0.ffn_up.weight", [256, 512], "IQ2_XXS"),
-                 ("blk.0.ffn_down.weight", [512, 256], "MXFP4")]
+                 ("blk.0.attn_q.weight", [256, 256], "Q2_K"), ("blk.0.ffn_up.weight", [256, 512], "Q1_0"),
+                 ("blk.0.ffn_down.weight", [512, 256], "Q2_0")]
 
 
 class Case(unittest.TestCase):
@@ -739,11 +739,11 @@ class Inspect(Case):
     def test_types(self):
         path = self.write("types.gguf", gguf(LLAMA, LLAMA_TENSORS))
         computed = {t["type"]: t["computed_as"] for t in self.inspect(path)["types"]}
-        self.assertEqual(computed, {"Q8_0": "Q8_0", "F32": "F32", "Q2_K": "F16", "IQ2_XXS": None, "MXFP4": None})
+        self.assertEqual(computed, {"Q8_0": "Q8_0", "F32": "F32", "Q2_K": "Q2_K", "Q1_0": None, "Q2_0": None})
         text = self.text(path)
-        self.assertRegex(text, r"Q2_K +21.0 KiB   computed as F16\n")
-        self.assertRegex(text, r"IQ2_XXS +33.0 KiB   not supported\n")
-        self.assertIn("blk.0.ffn_up.weight: expected a type that nextn computes with, found IQ2_XXS (2 such tensors)",
+        self.assertRegex(text, r"Q2_K +21.0 KiB\n")
+        self.assertRegex(text, r"Q1_0 +18.0 KiB   not supported\n")
+        self.assertIn("blk.0.ffn_up.weight: expected a type that nextn computes with, found Q1_0 (2 such tensors)",
                       text)
 
     def test_sampling_and_file_type(self):

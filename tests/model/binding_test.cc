@@ -107,22 +107,20 @@ TEST(Binding, UnsupportedTypes) {
     m.tensor(name).resize();
     return m;
   };
-  expect_broken_trunk(with_type("blk.1.ffn_up.weight", DType::kIQ2_XXS),
-                      "m.gguf: blk.1.ffn_up.weight: expected a type that nextn computes with, found IQ2_XXS",
+  expect_broken_trunk(with_type("blk.1.ffn_up.weight", DType::kQ1_0),
+                      "m.gguf: blk.1.ffn_up.weight: expected a type that nextn computes with, found Q1_0",
                       ErrorCode::kUnsupported);
   expect_broken_trunk(with_type("output_norm.weight", DType::kI32),
                       "m.gguf: output_norm.weight: expected a type that nextn computes with, found I32",
                       ErrorCode::kUnsupported);
-  expect_broken_trunk(with_type("token_embd.weight", DType::kMXFP4),
-                      "m.gguf: token_embd.weight: expected a type that nextn computes with, found MXFP4",
+  expect_broken_trunk(with_type("token_embd.weight", DType::kQ2_0),
+                      "m.gguf: token_embd.weight: expected a type that nextn computes with, found Q2_0",
                       ErrorCode::kUnsupported);
   TestModel scaled = whole;
   expect_broken_trunk(scaled.add_copy("blk.0.ffn_up.scale", "blk.0.attn_norm.weight"),
-                      "m.gguf: blk.0.ffn_up.weight: has a separate scale tensor, which nextn does not read",
-                      ErrorCode::kUnsupported);
-  EXPECT_EQ(
-      inspect_head(gguf::File::from_memory(kName, with_type("blk.4.attn_k.weight", DType::kTQ1_0).bytes())).reason,
-      "m.gguf: blk.4.attn_k.weight: expected a type that nextn computes with, found TQ1_0");
+                      "m.gguf: blk.0.ffn_up.scale: expected [1], file has [256]");
+  EXPECT_EQ(inspect_head(gguf::File::from_memory(kName, with_type("blk.4.attn_k.weight", DType::kQ8_K).bytes())).reason,
+            "m.gguf: blk.4.attn_k.weight: expected a type that nextn computes with, found Q8_K");
 }
 
 TEST(Binding, HeadNormFallsBackToTheOutputNorm) {

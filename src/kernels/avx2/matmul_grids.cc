@@ -58,8 +58,10 @@ NEXTN_INLINE __m256i other_bits(__m256i word) {
 NEXTN_INLINE __m256i bytes_as_units(const uint8_t* p) {
   return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-NEXTN_INLINE void put(uint16_t (&to)[kTileRows], __m256i x) {
-  _mm256_store_si256(reinterpret_cast<__m256i*>(to), x);
+// Indices: a byte of each row, and above it those bits of `high` that are in `keep`.
+NEXTN_INLINE void put(uint16_t (&to)[kTileRows], const uint8_t* low, __m256i high, int keep) {
+  const __m256i bits = _mm256_and_si256(high, _mm256_set1_epi16(static_cast<int16_t>(keep)));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to), _mm256_or_si256(bytes_as_units(low), bits));
 }
 
 template <class Format>
@@ -114,28 +116,36 @@ struct IQ2_XXS : Signed<IQ2_XXS> {
 struct IQ2_XS : Signed<IQ2_XS> {
   static constexpr int kBytes = 74 * kTileRows, kRun = 2;
 
-  template <int>
-  struct Sub : SignWords<2>, Entries {
-    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales&, int b) : scales(super + (2 + b) * kTileRows) {
-      const uint8_t* words = super + 10 * kTileRows + b * 2 * kWord;
-      NEXTN_UNROLL
-      for (int h = 0; h < 2; h++) {
-        const __m256i low = load(words + h * 32), word = load(words + kWord + h * 32);
-        signs[h] = all_signs(word);
+  struct Scales {
+    NEXTN_INLINE_MEMBER explicit Scales(const uint8_t* super) {
+      for (int i = 0; i < 16; i++) {  // a half of a sub-block's rows
+        const uint8_t* words = super + 10 * kTileRows + i / 2 * 2 * kWord + i % 2 * 32;
+        const __m256i low = load(words), word = load(words + kWord);
         NEXTN_UNROLL
         for (int l = 0; l < 4; l++) {
           const __m256i ninth = _mm256_and_si256(_mm256_srli_epi32(word, 17 + 2 * l), _mm256_set1_epi32(256));
           const __m256i byte = _mm256_and_si256(_mm256_srli_epi32(low, 8 * l), _mm256_set1_epi32(255));
-          _mm256_store_si256(reinterpret_cast<__m256i*>(indices[l] + 8 * h), _mm256_or_si256(byte, ninth));
+          _mm256_store_si256(reinterpret_cast<__m256i*>(indices[i / 2 * 4 + l] + i % 2 * 8),
+                             _mm256_or_si256(byte, ninth));
         }
       }
+    }
+    alignas(32) uint32_t indices[32][kTileRows];
+  };
+
+  template <int>
+  struct Sub : SignWords<2>, Entries {
+    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales& s, int b)
+        : scales(super + (2 + b) * kTileRows), indices(s.indices + 4 * b) {
+      NEXTN_UNROLL
+      for (int h = 0; h < 2; h++) signs[h] = all_signs(load(super + 10 * kTileRows + (2 * b + 1) * kWord + h * 32));
     }
     NEXTN_INLINE_MEMBER __m256i size(int g, int h) {
       return group(kIq2XsGrid.entries, g, h, [&](int r) { return indices[g / 2][8 * h + r]; });
     }
     NEXTN_INLINE_MEMBER __m256i by(int i, int h) const { return odd_scale(row_nibbles(scales + h * 8, i)); }
     const uint8_t* scales;
-    alignas(32) uint32_t indices[4][kTileRows];
+    const uint32_t (*indices)[kTileRows];
   };
 
   NEXTN_INLINE __m256 d(const uint8_t* super, int h) { return IQ2_XXS::d(super, h); }
@@ -144,16 +154,23 @@ struct IQ2_XS : Signed<IQ2_XS> {
 struct IQ2_S : Signed<IQ2_S> {
   static constexpr int kBytes = 82 * kTileRows, kRun = 2;
 
+  struct Scales {
+    NEXTN_INLINE_MEMBER explicit Scales(const uint8_t* super) {
+      for (int b = 0; b < 8; b++) {
+        const __m256i high = bytes_as_units(super + (2 + b) * kTileRows);
+        NEXTN_UNROLL
+        for (int l = 0; l < 4; l++) {
+          put(indices[4 * b + l], super + (18 + 4 * b + l) * kTileRows, _mm256_slli_epi16(high, 8 - 2 * l), 0x300);
+        }
+      }
+    }
+    alignas(32) uint16_t indices[32][kTileRows];
+  };
+
   template <int>
   struct Sub : SignWords<2>, Entries {
-    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales&, int b) : scales(super + (10 + b) * kTileRows) {
-      const __m256i high = bytes_as_units(super + (2 + b) * kTileRows);
-      NEXTN_UNROLL
-      for (int l = 0; l < 4; l++) {
-        put(indices[l],
-            _mm256_or_si256(bytes_as_units(super + (18 + 4 * b + l) * kTileRows),
-                            _mm256_and_si256(_mm256_slli_epi16(high, 8 - 2 * l), _mm256_set1_epi16(0x300))));
-      }
+    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales& s, int b)
+        : scales(super + (10 + b) * kTileRows), indices(s.indices + 4 * b) {
       NEXTN_UNROLL
       for (int h = 0; h < 2; h++) signs[h] = load(super + 50 * kTileRows + b * kWord + h * 32);
     }
@@ -162,7 +179,7 @@ struct IQ2_S : Signed<IQ2_S> {
     }
     NEXTN_INLINE_MEMBER __m256i by(int i, int h) const { return odd_scale(row_nibbles(scales + h * 8, i)); }
     const uint8_t* scales;
-    alignas(32) uint16_t indices[4][kTileRows];
+    const uint16_t (*indices)[kTileRows];
   };
 
   NEXTN_INLINE __m256 d(const uint8_t* super, int h) { return IQ2_XXS::d(super, h); }
@@ -197,15 +214,22 @@ struct IQ3_XXS : Signed<IQ3_XXS> {
 struct IQ3_S : Signed<IQ3_S> {
   static constexpr int kBytes = 110 * kTileRows, kRun = 8;
 
+  struct Scales {
+    NEXTN_INLINE_MEMBER explicit Scales(const uint8_t* super) {
+      for (int b = 0; b < 8; b++) {
+        const __m256i high = bytes_as_units(super + (2 + b) * kTileRows);
+        NEXTN_UNROLL
+        for (int g = 0; g < kGroups; g++) {
+          put(indices[8 * b + g], super + (14 + 8 * b + g) * kTileRows, _mm256_slli_epi16(high, 8 - g), 0x100);
+        }
+      }
+    }
+    alignas(32) uint16_t indices[64][kTileRows];
+  };
+
   template <int>
   struct Sub : SignWords<2> {
-    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales&, int b) {
-      const __m256i high = bytes_as_units(super + (2 + b) * kTileRows);
-      NEXTN_UNROLL
-      for (int g = 0; g < kGroups; g++) {
-        put(indices[g], _mm256_or_si256(bytes_as_units(super + (14 + 8 * b + g) * kTileRows),
-                                        _mm256_and_si256(_mm256_slli_epi16(high, 8 - g), _mm256_set1_epi16(0x100))));
-      }
+    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales& s, int b) : indices(s.indices + 8 * b) {
       NEXTN_UNROLL
       for (int h = 0; h < 2; h++) {
         signs[h] = load(super + 78 * kTileRows + b * kWord + h * 32);
@@ -217,7 +241,7 @@ struct IQ3_S : Signed<IQ3_S> {
     }
     NEXTN_INLINE_MEMBER __m256i by(int, int h) const { return scale[h]; }
     __m256i scale[2];
-    alignas(32) uint16_t indices[kGroups][kTileRows];
+    const uint16_t (*indices)[kTileRows];
   };
 };
 
@@ -229,17 +253,24 @@ NEXTN_INLINE __m256i shift_up(__m256i lanes) {
 struct IQ1_S : Super<IQ1_S> {
   static constexpr int kBytes = 50 * kTileRows, kOffset = 9;
 
+  struct Scales {
+    NEXTN_INLINE_MEMBER explicit Scales(const uint8_t* super) {
+      for (int b = 0; b < 8; b++) {
+        const __m256i high = load(super + (2 + 2 * b) * kTileRows);
+        NEXTN_UNROLL
+        for (int l = 0; l < 4; l++) {
+          const __m256i bits = l < 3 ? _mm256_slli_epi16(high, 8 - 3 * l) : _mm256_srli_epi16(high, 1);
+          put(indices[4 * b + l], super + (18 + 4 * b + l) * kTileRows, bits, 0x700);
+        }
+      }
+    }
+    alignas(32) uint16_t indices[32][kTileRows];
+  };
+
   template <int>
   struct Sub : Entries {
-    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales&, int b) {
-      const uint8_t* qh = super + 2 * kTileRows + b * 2 * kTileRows;
-      const __m256i high = load(qh), top = _mm256_set1_epi16(0x700);
-      NEXTN_UNROLL
-      for (int l = 0; l < 4; l++) {
-        const __m256i bits = l < 3 ? _mm256_slli_epi16(high, 8 - 3 * l) : _mm256_srli_epi16(high, 1);
-        put(indices[l],
-            _mm256_or_si256(bytes_as_units(super + (18 + 4 * b + l) * kTileRows), _mm256_and_si256(bits, top)));
-      }
+    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales& s, int b) : indices(s.indices + 4 * b) {
+      const uint8_t* qh = super + (2 + 2 * b) * kTileRows;
       NEXTN_UNROLL
       for (int h = 0; h < 2; h++) {
         const __m256i units = row_units(qh + h * 16);
@@ -253,7 +284,7 @@ struct IQ1_S : Super<IQ1_S> {
     }
     NEXTN_INLINE_MEMBER __m256i by(int, int h) const { return scale[h]; }
     __m256i up[2], scale[2];
-    alignas(32) uint16_t indices[4][kTileRows];
+    const uint16_t (*indices)[kTileRows];
   };
 
   NEXTN_INLINE __m256 d(const uint8_t* super, int h) { return IQ2_XXS::d(super, h); }
@@ -262,17 +293,25 @@ struct IQ1_S : Super<IQ1_S> {
 struct IQ1_M : Super<IQ1_M> {
   static constexpr int kBytes = 56 * kTileRows, kOffset = 9;
 
-  template <int>
-  struct Sub : Entries {
-    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales&, int b)
-        : qh(super + (40 + 2 * b) * kTileRows), scales(super + b / 2 * 2 * kTileRows), scale_bit(b % 2 * 6) {
-      NEXTN_UNROLL
-      for (int l = 0; l < 4; l++) {
-        const __m256i bits = _mm256_slli_epi16(bytes_as_units(qh + l / 2 * kTileRows), 8 - l % 2 * 4);
-        put(indices[l], _mm256_or_si256(bytes_as_units(super + (8 + 4 * b + l) * kTileRows),
-                                        _mm256_and_si256(bits, _mm256_set1_epi16(0x700))));
+  struct Scales {
+    NEXTN_INLINE_MEMBER explicit Scales(const uint8_t* super) {
+      for (int i = 0; i < 16; i++) {  // a byte of qh has the bits of two indices
+        const __m256i high = bytes_as_units(super + (40 + i) * kTileRows);
+        const uint8_t* low = super + (8 + 2 * i) * kTileRows;
+        put(indices[2 * i], low, _mm256_slli_epi16(high, 8), 0x700);
+        put(indices[2 * i + 1], low + kTileRows, _mm256_slli_epi16(high, 4), 0x700);
       }
     }
+    alignas(32) uint16_t indices[32][kTileRows];
+  };
+
+  template <int>
+  struct Sub : Entries {
+    NEXTN_INLINE_MEMBER Sub(const uint8_t* super, const Scales& s, int b)
+        : qh(super + (40 + 2 * b) * kTileRows),
+          scales(super + b / 2 * 2 * kTileRows),
+          scale_bit(b % 2 * 6),
+          indices(s.indices + 4 * b) {}
     NEXTN_INLINE_MEMBER __m256i size(int g, int h) {
       const __m256i entries = group(kIq1Grid.entries, g, h, [&](int r) { return indices[g / 2][8 * h + r]; });
       const __m256i bytes = row_bytes(qh + g / 4 * kTileRows + h * 8);
@@ -284,7 +323,7 @@ struct IQ1_M : Super<IQ1_M> {
     }
     const uint8_t *qh, *scales;
     int scale_bit;
-    alignas(32) uint16_t indices[4][kTileRows];
+    const uint16_t (*indices)[kTileRows];
   };
 
   NEXTN_INLINE __m256 d(const uint8_t* super, int h) {
