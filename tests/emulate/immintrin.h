@@ -69,15 +69,6 @@ static inline void mask_storeu_ps(void* p, __mmask16 mask, simde__m512 a) {
 static inline simde__m512i mulhi_epu16(simde__m512i a, simde__m512i b) {
   return ints(_mm256_mulhi_epu16(half(a, 0), half(b, 0)), _mm256_mulhi_epu16(half(a, 1), half(b, 1)));
 }
-static inline simde__m512i i32gather_epi32(simde__m512i index, const void* base, int) {
-  const int* from = static_cast<const int*>(base);
-  return ints(_mm256_i32gather_epi32(from, half(index, 0), 4), _mm256_i32gather_epi32(from, half(index, 1), 4));
-}
-static inline simde__m512i i32gather_epi64(__m256i index, const void* base, int) {
-  const long long* from = static_cast<const long long*>(base);
-  return ints(_mm256_i32gather_epi64(from, _mm256_castsi256_si128(index), 8),
-              _mm256_i32gather_epi64(from, _mm256_extracti128_si256(index, 1), 8));
-}
 static inline int reduce_add_epi32(simde__m512i a) {
   uint32_t all[16], sum = 0;
   simde_mm512_storeu_si512(all, a);
@@ -102,11 +93,7 @@ static inline uint32_t reduce_max_epu32(simde__m512i a) {
 #define _mm512_maskz_cvtps_epi32 ::nextn::emulated::maskz_cvtps_epi32
 #define _mm512_maskz_loadu_ps ::nextn::emulated::maskz_loadu_ps
 #define _mm512_mask_storeu_ps ::nextn::emulated::mask_storeu_ps
-#undef _mm512_i32gather_epi32
-#undef _mm512_i32gather_epi64
 #define _mm512_mulhi_epu16 ::nextn::emulated::mulhi_epu16
-#define _mm512_i32gather_epi32 ::nextn::emulated::i32gather_epi32
-#define _mm512_i32gather_epi64 ::nextn::emulated::i32gather_epi64
 #define _mm512_reduce_add_epi32 ::nextn::emulated::reduce_add_epi32
 #define _mm512_reduce_max_epu32 ::nextn::emulated::reduce_max_epu32
 #undef _mm512_extractf32x8_ps

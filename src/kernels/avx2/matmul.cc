@@ -331,7 +331,7 @@ struct IQ4_XS {
       Ints<M> pairs, dots;
       NEXTN_UNROLL
       for (int g = 0; g < kGroups; g++) {
-        sum_signed_pairs<M>(weights, act.q + at + b * 32, k, g, g + 1, pairs);
+        sum_signed_pairs<M, M == 1>(weights, act.q + at + b * 32, k, g, g + 1, pairs);
         widen<M>(pairs, scale, g > 0, dots);
       }
       add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);

@@ -42,7 +42,7 @@ NEXTN_INLINE void add_small_block(const uint8_t* block, const ActRows& act, int6
   Ints<M> pairs, dots;
   NEXTN_UNROLL
   for (int g = 0; g < kGroups; g += Format::kRun) {
-    if constexpr (Format::kSigned) sum_signed_pairs<M>(weights, act.q + at, k, g, g + Format::kRun, pairs);
+    if constexpr (Format::kSigned) sum_signed_pairs<M, M == 1>(weights, act.q + at, k, g, g + Format::kRun, pairs);
     if constexpr (!Format::kSigned) sum_pairs<M>(weights, act.q + at, k, g, g + Format::kRun, pairs);
     widen<M>(pairs, ones, g > 0, dots);
   }

@@ -106,22 +106,26 @@ NEXTN_INLINE void sum_pairs(const Weights& weights, const int8_t* q, int64_t k, 
   }
 }
 
-// The same for signed weights: VPMADDUBSW gets |w| and q with the sign of w. At most 4 groups of |w| up to 32, one of
-// up to 128.
-template <int M, class Weights>
+// The same for signed weights: VPMADDUBSW gets |w| and q with the sign of w, or, which is less work for a single row,
+// |q| and w with the sign of q (kSizeOfQ; not for w = -128). At most 4 groups of |w| up to 32, one of up to 128.
+template <int M, bool kSizeOfQ = false, class Weights>
 NEXTN_INLINE void sum_signed_pairs(const Weights& weights, const int8_t* q, int64_t k, int first, int last,
                                    Ints<M>& sums) {
   NEXTN_UNROLL
   for (int g = first; g < last; g++) {
     __m256i w[2], size[2];
     NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) w[h] = weights(g, h), size[h] = _mm256_abs_epi8(w[h]);
+    for (int h = 0; h < 2; h++) {
+      w[h] = weights(g, h);
+      if constexpr (!kSizeOfQ) size[h] = _mm256_abs_epi8(w[h]);
+    }
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
       const __m256i x = four_at(q + m * k + 4 * g);
       NEXTN_UNROLL
       for (int h = 0; h < 2; h++) {
-        const __m256i pairs = _mm256_maddubs_epi16(size[h], _mm256_sign_epi8(x, w[h]));
+        const __m256i pairs = kSizeOfQ ? _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(w[h], x))
+                                       : _mm256_maddubs_epi16(size[h], _mm256_sign_epi8(x, w[h]));
         sums[m][h] = g == first ? pairs : _mm256_add_epi16(sums[m][h], pairs);
         in_order(sums[m][h]);
       }

@@ -14,6 +14,7 @@
 #include "kernels/kernels.h"
 
 #define NEXTN_INLINE [[gnu::always_inline]] static inline
+#define NEXTN_INLINE_MEMBER [[gnu::always_inline]] inline
 #define NEXTN_UNROLL _Pragma("GCC unroll 16")
 
 namespace nextn::avx512 {
