@@ -773,7 +773,7 @@ class Inspect(Case):
         keys = [("general.architecture", STR, "qwen35\x1b[31m"), ("general.name", STR, b"\xff\xfe\x1b]0;owned\x07\r\n\xe2\x80\xae"),
                 ("tokenizer.ggml.tokens", ARR, ["\x1b[2J"], STR), ("tokenizer.ggml.bos_token_id", U32, 0),
                 ("general.sampling.\x1b", F32, 1)]
-        path = self.write("hostile.gguf", gguf(keys, [("\x1b[5m", [256], "IQ2_XXS")]))
+        path = self.write("hostile.gguf", gguf(keys, [("\x1b[5m", [256], "Q1_0")]))
         text = self.text(path)
         self.assertIn(r"\xff\xfe\x1b]0;owned\x07\x0d\x0a\u202e", text)
         self.assertEqual(self.inspect(path)["model"]["name"], "\ufffd\ufffd\x1b]0;owned\x07\r\n\u202e")
