@@ -10,14 +10,16 @@ namespace {
 
 constexpr double kProbeShare = 0.008;                             // of the time that probes may take
 constexpr double kMinProbeInterval = 4, kMaxProbeInterval = 128;  // tokens
-constexpr double kAfterHit = 0.25;                                // of the interval, while probes are right
+constexpr double kTrialShare = 0.003;                             // and trials
+constexpr double kMinTrialInterval = 96, kMaxTrialInterval = 1024;
+constexpr double kAfterHit = 0.25;  // of the interval, while probes are right
 constexpr double kRecentKeep = 0.9;
 constexpr double kMargin = 1.01;  // a gain smaller than this is not worth a guess
 
 }  // namespace
 
 DraftController::DraftController(StepCosts& costs, int max_draft)
-    : costs_(costs), acceptance_(max_draft), max_draft_(max_draft) {
+    : costs_(costs), acceptance_(max_draft), max_draft_(max_draft), until_trial_(kMinTrialInterval) {
   NEXTN_CHECK(max_draft <= costs.max_draft());
   p_.reserve(static_cast<size_t>(max_draft));
   chain_.reserve(static_cast<size_t>(max_draft));
@@ -53,12 +55,13 @@ void DraftController::begin_cycle(int limit) noexcept {
   choose_length();
   // What was reached lately counts too: confidences let drafts stop where they would fail, so it may be more.
   if (best_length_ > 0 && recent_ms_ > 0) rate_ = std::max(rate_, recent_tokens_ / recent_ms_);
+  is_trial_ = best_length_ == 0 && until_trial_ <= 0 && limit_ > 0;
 }
 
 bool DraftController::wants_draft() const noexcept {
   const int n = static_cast<int>(p_.size());
   if (n >= limit_) return false;
-  if (best_length_ == 0 && n == 0) return until_probe_ <= 0 && could_pay();
+  if (best_length_ == 0 && n == 0) return is_trial_ || (until_probe_ <= 0 && could_pay());
   double chain = n == 0 ? 1 : chain_.back();
   double gain = 0, best = 0, stop = 0;  // beyond the n drafts made; stop: by verifying fewer of them
   double lost = 0;
@@ -89,7 +92,7 @@ int DraftController::n_to_verify() const noexcept {
       best = m;
     }
   }
-  return best;
+  return is_trial_ ? std::max(best, 1) : best;
 }
 
 void DraftController::saw(int position, bool right) noexcept {
@@ -104,10 +107,16 @@ void DraftController::end_cycle(int n_verified, int n_tokens, double draft_ms, d
   if (n_drafts > 0) costs_.saw_drafts(n_drafts, draft_ms);
   costs_.saw_verify(n_verified + 1, verify_ms);
   acceptance_.age();
+  const double plain = costs_.cycle(0);
   until_probe_ -= n_tokens;
   if (n_drafts > 0) {
-    const double interval = costs_.drafts(1) / (kProbeShare * costs_.cycle(0));
+    const double interval = costs_.drafts(1) / (kProbeShare * plain);
     until_probe_ = std::clamp(interval * (missed_ ? 1 : kAfterHit), missed_ ? kMinProbeInterval : 1, kMaxProbeInterval);
+  }
+  until_trial_ -= n_tokens;
+  if (n_verified > 0) {
+    const double interval = (costs_.cycle(1) - plain) / (kTrialShare * plain);
+    until_trial_ = std::clamp(interval, kMinTrialInterval, kMaxTrialInterval);
   }
 }
 

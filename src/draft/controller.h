@@ -10,7 +10,8 @@
 // and of the drafts made, the first m are verified that make P_1 + .. + P_m - r verify(m + 1) largest.
 //
 // Where no draft is worth it, one is made now and then all the same and compared with what the trunk chooses, without
-// being verified: such a probe costs a draft alone, and it finds the way back.
+// being verified: such a probe costs a draft alone, and it finds the way back. Rarer still, one is verified as well: a
+// trial, which corrects what the costs of two rows and of a draft are thought to be.
 #pragma once
 
 #include <vector>
@@ -50,11 +51,11 @@ class DraftController {
   double rate_ = 0;  // tokens in a millisecond: the best there is
   // of the last cycles, costs as the table has them
   double recent_tokens_ = 0, recent_ms_ = 0;
-  double until_probe_ = 0;  // tokens
-  double probe_interval_ = 0;
-  bool missed_ = true;  // the last probe
+  double until_probe_ = 0, until_trial_ = 0;  // tokens
+  bool missed_ = true;                        // the last probe
   // of the running cycle
   int limit_ = 0;
+  bool is_trial_ = false;
   std::vector<float> p_;       // of the drafts made
   std::vector<double> chain_;  // P_1 .. P_n of them
 };
