@@ -23,11 +23,14 @@ namespace nextn {
 
 class DraftController {
  public:
-  // `costs` outlives the controller, which corrects them.
-  DraftController(StepCosts& costs, int max_draft);
+  // `costs` outlives the controller, which corrects them. free_drafts: they take no time worth counting.
+  DraftController(StepCosts& costs, int max_draft, bool free_drafts = false);
 
   // A cycle that may have at most `limit` drafts.
   void begin_cycle(int limit) noexcept;
+  // Tokens in a millisecond, as expected of this cycle: before any draft is made, and of those that were made.
+  double expected_rate() const noexcept;
+  double drafted_rate() const noexcept;
   bool wants_draft() const noexcept;  // one more
   void drafted(float p) noexcept;     // it was made, with this probability in its drafter's eyes
   int n_to_verify() const noexcept;   // of the drafts made, the first so many
@@ -36,6 +39,8 @@ class DraftController {
   void saw(int position, bool right) noexcept;
   // The cycle is over: it verified n_verified drafts and gave n_tokens; the figures are what it took.
   void end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept;
+  // The cycle is over and somebody else's drafts were verified in it.
+  void end_idle_cycle(int n_tokens) noexcept;
 
   // Drafts of a cycle that pay most at the present rates, before any confidence is known; 0: none does.
   int best_length() const noexcept { return best_length_; }
@@ -43,12 +48,17 @@ class DraftController {
  private:
   void choose_length() noexcept;
   bool could_pay() const noexcept;
+  double drafts_ms(int n) const noexcept { return free_drafts_ ? 0 : costs_.drafts(n); }
+  double cycle_ms(int n) const noexcept { return drafts_ms(n) + costs_.verify(n + 1); }
+  void pass_tokens(int n) noexcept;
 
   StepCosts& costs_;
   Acceptance acceptance_;
   int max_draft_;
+  bool free_drafts_;
   int best_length_ = 0;
-  double rate_ = 0;  // tokens in a millisecond: the best there is
+  double best_rate_ = 0;  // tokens in a millisecond, with best_length_ drafts
+  double rate_ = 0;       // the best there is
   // of the last cycles, costs as the table has them
   double recent_tokens_ = 0, recent_ms_ = 0;
   double until_probe_ = 0, until_trial_ = 0;  // tokens
