@@ -182,8 +182,8 @@ struct Result {
     if (n_arms() < 2) return "none";
     const BenchArm& last = options.arms.back();
     std::string text;
-    if (last.suffix_max > 0) text += fmt::format("the text itself, at most {} of a cycle", last.suffix_max);
-    if (last.draft_max > 0) text += text.empty() ? "MTP head, " : "; MTP head, ";
+    if (last.suffix_max > 0) text += fmt::format("the text itself, at most {} of a cycle, ", last.suffix_max);
+    if (last.draft_max > 0) text += "MTP head, ";
     if (flags.sweep && last.draft_max > 0) text += fmt::format("1 to {} of a cycle, ", last.draft_max);
     if (!flags.sweep && last.draft_max > 0) text += fmt::format("at most {} of a cycle, ", last.draft_max);
     text += last.adaptive ? "as many as pay" : "always so many";
