@@ -1,5 +1,4 @@
-// What an engine sees of a model: rows go in, hidden states and logits come out. One class per architecture implements
-// it.
+// What an engine sees of a model: rows go in, hidden states and logits come out.
 #pragma once
 
 #include <array>
@@ -60,12 +59,18 @@ struct HeadVerdict {
 };
 
 // A model is bound first: every tensor is checked and what it takes is known, nothing is in memory yet. load() and
-// prepare() take the memory; the steps come after both.
+// prepare() take the memory; the steps come after both. (inspect_head and bind_model below do the first part.)
 class Model {
  public:
   explicit Model(const gguf::File& file) : weights_(file) {}
   virtual ~Model() = default;
 
+  // Checks and binds the trunk, and the head if it is wanted. Throws Error{kFile} or Error{kUnsupported}.
+  virtual void bind(bool with_head) = 0;
+  // Checks the head alone, instead of bind().
+  virtual HeadVerdict inspect_head() = 0;
+
+  // What follows is for a model that is bound.
   virtual const ModelInfo& info() const noexcept = 0;
   // What a sequence must remember; n_ctx, max_draft and the cache types are the caller's to fill in.
   virtual StateShape state_shape() const = 0;

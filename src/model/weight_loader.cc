@@ -108,6 +108,12 @@ void WeightLoader::table(EmbeddingTable& field, const std::string& name, int64_t
   tables_.push_back({&field, &tensor, role});
 }
 
+int64_t WeightLoader::widest_input() const noexcept {
+  int64_t widest = 0;
+  for (const MatrixJob& job : matrices_) widest = std::max(widest, job.field->k);
+  return widest;
+}
+
 void WeightLoader::hold_tables() noexcept {
   hold_tables_ = true;
 }

@@ -42,6 +42,7 @@ class WeightLoader {
   WeightLoader& operator=(const WeightLoader&) = delete;
 
   const std::string& path() const noexcept { return file_.path(); }
+  std::string_view architecture() const { return file_.string("general.architecture"); }
   bool has(const std::string& name) const noexcept { return file_.tensor(name) != nullptr; }
   bool has_any(std::string_view prefix) const noexcept;  // a tensor whose name begins so
 
@@ -54,6 +55,9 @@ class WeightLoader {
   void taps(TensorView& field, const std::string& name, int64_t n_taps, int64_t channels, WeightRole role);
   // A table that is only looked up: its rows stay in the file.
   void table(EmbeddingTable& field, const std::string& name, int64_t n_embd, int64_t n_vocab, WeightRole role);
+
+  // Of any matrix that was asked for.
+  int64_t widest_input() const noexcept;
 
   // Tables come into memory too: nothing is read through the map.
   void hold_tables() noexcept;
