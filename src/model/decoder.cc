@@ -38,6 +38,24 @@ void Decoder::bind_dense_ffn(Block& l, const std::string& b, WeightRole role) {
   weights_.matrix(l.ffn_down, b + "ffn_down.weight", cfg_.n_ff, cfg_.n_embd, role);
 }
 
+void Decoder::bind_experts(Block& l, const std::string& b, WeightRole role) {
+  const ops::MoeShape& m = cfg_.moe;
+  const int64_t D = cfg_.n_embd, E = m.n_experts;
+  const WeightRole experts = role == WeightRole::kTrunk ? WeightRole::kExperts : role;
+  weights_.matrix(l.moe.ffn_gate_inp, b + "ffn_gate_inp.weight", D, E, role);
+  if (weights_.has(b + "ffn_gate_up_exps.weight")) {
+    weights_.experts(l.moe.ffn_gate_up_exps, b + "ffn_gate_up_exps.weight", D, m.n_ff, E, 2, experts);
+  } else {
+    weights_.experts(l.moe.ffn_gate_exps, b + "ffn_gate_exps.weight", D, m.n_ff, E, 1, experts);
+    weights_.experts(l.moe.ffn_up_exps, b + "ffn_up_exps.weight", D, m.n_ff, E, 1, experts);
+  }
+  weights_.experts(l.moe.ffn_down_exps, b + "ffn_down_exps.weight", m.n_ff, D, E, 1, experts);
+  if (m.n_ff_shared == 0) return;
+  weights_.matrix(l.moe.ffn_gate_shexp, b + "ffn_gate_shexp.weight", D, m.n_ff_shared, role);
+  weights_.matrix(l.moe.ffn_up_shexp, b + "ffn_up_shexp.weight", D, m.n_ff_shared, role);
+  weights_.matrix(l.moe.ffn_down_shexp, b + "ffn_down_shexp.weight", m.n_ff_shared, D, role);
+}
+
 void Decoder::bind_trunk() {
   const int64_t D = cfg_.n_embd, V = cfg_.n_vocab;
   if (cfg_.n_mtp > 0 && !weights_.has_any("blk.0.")) {
@@ -86,6 +104,9 @@ void Decoder::bind(bool with_head) {
   info_.n_layers = cfg_.n_layers;
   info_.n_ctx_train = cfg_.n_ctx_train;
   info_.has_head = with_head;
+  info_.n_experts = cfg_.moe.n_experts;
+  info_.n_experts_used = cfg_.moe.n_used;
+  info_.gathered_bytes = cfg_.moe.gathered_bytes();
   info_.widest_input = weights_.widest_input();
   list_buffers();
 }
@@ -140,6 +161,7 @@ void Decoder::list_buffers() {
 
 void Decoder::prepare(int64_t row_limit) {
   for (const SizedBuffer& b : buffers_) *b.buffer = Buffer(row_limit, b.cols);
+  if (cfg_.moe.n_experts > 0) moe_ = ops::MoeBuffers(row_limit, cfg_.moe);
   const size_t R = static_cast<size_t>(row_limit);
   tokens_.resize(R);
   positions_.resize(R);
@@ -147,7 +169,7 @@ void Decoder::prepare(int64_t row_limit) {
 }
 
 size_t Decoder::buffer_bytes(int64_t row_limit) const noexcept {
-  size_t bytes = 0;
+  size_t bytes = ops::MoeBuffers::size_bytes(row_limit, cfg_.moe);
   for (const SizedBuffer& b : buffers_) bytes += static_cast<size_t>(row_limit * b.cols) * sizeof(float);
   return bytes;
 }
@@ -216,8 +238,9 @@ void Decoder::attend(Ctx& ctx, const Block& l, const TensorView& q, const Tensor
   ops::matmul_q8(ctx, o, {{y, l.attn_output, x}});
 }
 
-// x += ffn_down (silu(ffn_gate h) * ffn_up h)
+// x += ffn_down (silu(ffn_gate h) * ffn_up h), or the mixture of experts.
 void Decoder::ffn(Ctx& ctx, const Block& l, const TensorView& h, const TensorView& x) noexcept {
+  if (l.moe.ffn_gate_inp) return ops::moe_ffn(ctx, x, b_.y.rows(h.rows), h, l.moe, cfg_.moe, moe_);
   const TensorView gate = b_.gate.rows(h.rows), up = b_.up.rows(h.rows), y = b_.y.rows(h.rows);
   ops::matmul_q8(ctx, h, {{gate, l.ffn_gate}, {up, l.ffn_up}});
   ops::swiglu_q8(ctx, gate, gate, up);

@@ -1,6 +1,6 @@
 // The transformer that every architecture here is: x += mix(norm(x)), x += ffn(norm(x)), layer by layer, then an output
 // norm and an LM head, and behind them the MTP head, a block of the same kind. What a step of it needs is here once:
-// rows, buffers, attention, dense FFNs, the head. An architecture reads its keys, binds its blocks, and says what its
+// rows, buffers, attention, FFNs, the head. An architecture reads its keys, binds its blocks, and says what its
 // layers do where that is not attention.
 #pragma once
 
@@ -42,7 +42,8 @@ class Decoder : public Model {
     const float *attn_q_bias = nullptr, *attn_k_bias = nullptr,
                 *attn_v_bias = nullptr;                          // (H * Dh), (Hkv * Dh); or none
     const float *attn_q_norm = nullptr, *attn_k_norm = nullptr;  // (Dh); or none
-    Weight ffn_gate, ffn_up, ffn_down;
+    Weight ffn_gate, ffn_up, ffn_down;                           // or
+    ops::MoeWeights moe;
   };
 
   Decoder(const gguf::File& file, DecoderConfig config) : Model(file), cfg_(std::move(config)) {}
@@ -53,6 +54,8 @@ class Decoder : public Model {
   enum class Presence : uint8_t { kAbsent, kOptional, kRequired };
   void bind_attention(Block& block, const std::string& b, WeightRole role, Presence biases, Presence qk_norms);
   void bind_dense_ffn(Block& block, const std::string& b, WeightRole role);
+  // The router, the experts and the shared expert, without what only some architectures have.
+  void bind_experts(Block& block, const std::string& b, WeightRole role);
 
   // x += what layer il of the trunk adds for its FFN to see; h is attn_norm(x).
   virtual void mix(Ctx& ctx, int il, std::span<const SequenceRows> sequences, const TensorView& h,
@@ -112,6 +115,7 @@ class Decoder : public Model {
 
   Buffers b_;
   std::vector<SizedBuffer> buffers_;
+  ops::MoeBuffers moe_;
   // The rows of the running step: where each stands and which caches it reads. Sized once, never beyond row_limit.
   std::vector<int32_t> tokens_;
   std::vector<int64_t> positions_;

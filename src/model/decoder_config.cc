@@ -89,4 +89,17 @@ DecoderConfig DecoderConfig::read(const Keys& keys) {
   return c;
 }
 
+void DecoderConfig::read_experts(const Keys& keys, int64_t n_ff_used) {
+  moe.n_embd = n_embd;
+  moe.n_experts = static_cast<int>(keys.size("expert_count", 1, ops::kMaxExperts));
+  moe.n_used = static_cast<int>(keys.size("expert_used_count", 1, moe.n_experts));
+  moe.n_ff = n_ff_used > 0 ? keys.size_or("expert_feed_forward_length", n_ff_used / moe.n_used, 32, 1 << 20)
+                           : keys.size("expert_feed_forward_length", 32, 1 << 20);
+  for (const char* key : {"expert_group_count", "expert_group_used_count"}) {
+    if (const int64_t n = keys.size_or(key, 0, 0, ops::kMaxExperts); n > 1) {
+      keys.refuse(ErrorCode::kUnsupported, key, "expected 0 or 1 (experts that are chosen one by one), found {}", n);
+    }
+  }
+}
+
 }  // namespace nextn

@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "base/error.h"
+#include "model/glm4moe.h"
 #include "model/qwen35.h"
 
 namespace nextn {
@@ -17,7 +18,8 @@ std::unique_ptr<Model> make(const gguf::File& file) {
   return std::make_unique<M>(file);
 }
 
-constexpr Architecture kArchitectures[] = {{"qwen35", make<Qwen35>}};
+constexpr Architecture kArchitectures[] = {
+    {"qwen35", make<Qwen35>}, {"qwen35moe", make<Qwen35>}, {"glm4moe", make<Glm4Moe>}};
 
 std::unique_ptr<Model> make_model(const gguf::File& file) {
   const std::string_view name = file.string("general.architecture");

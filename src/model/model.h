@@ -20,9 +20,11 @@ struct ModelInfo {
   std::string architecture;
   int64_t n_vocab, n_embd, n_layers;  // trunk layers
   int64_t n_ctx_train;
-  int64_t widest_input;  // of any matrix: what ActBuffer must hold
-  bool tied;             // the LM head is the embedding table
-  bool has_head;         // an MTP head is loaded
+  int64_t widest_input;           // of any matrix: what ActBuffer must hold
+  bool tied;                      // the LM head is the embedding table
+  bool has_head;                  // an MTP head is loaded
+  int n_experts, n_experts_used;  // of the layers that have any; 0 where no layer has
+  size_t gathered_bytes;          // what Ctx::rows must hold for each thread
 
   int64_t n_logit_blocks() const noexcept { return (n_vocab + ops::kMaxBlock - 1) / ops::kMaxBlock; }
 };
@@ -109,6 +111,15 @@ class Model {
   virtual const Weight& head_lm_weight() const noexcept = 0;
 
   RoleBytes weight_bytes() const noexcept { return weights_.loaded_bytes(); }
+  // Of weights in memory that a step of one row reads, each once.
+  uint64_t step_bytes() const noexcept {
+    const RoleBytes bytes = weight_bytes();
+    const uint64_t experts = bytes[static_cast<size_t>(WeightRole::kExperts)];
+    return bytes[static_cast<size_t>(WeightRole::kTrunk)] + bytes[static_cast<size_t>(WeightRole::kLmHead)] +
+           (info().n_experts > 0
+                ? experts / static_cast<uint64_t>(info().n_experts) * static_cast<uint64_t>(info().n_experts_used)
+                : 0);
+  }
 
  protected:
   // Points the fields that have no tensor of their own to those they share.

@@ -22,7 +22,9 @@ void Qwen35::bind_block(Block& block, int il, const std::string& b, WeightRole r
     weights_.vector(l.ssm_norm, b + "ssm_norm.weight", delta_.value_dim, role);
     weights_.matrix(l.ssm_out, b + "ssm_out.weight", delta_.value_width(), D, role);
   }
-  bind_dense_ffn(block, b, role);
+  if (cfg_.moe.n_experts == 0) return bind_dense_ffn(block, b, role);
+  bind_experts(block, b, role);
+  weights_.row(block.moe.ffn_gate_inp_shexp, b + "ffn_gate_inp_shexp.weight", D, role);
 }
 
 StateShape Qwen35::state_shape() const {

@@ -1,4 +1,5 @@
-// Qwen3.5 / 3.6, dense: gated delta nets with a gated attention layer every fourth, and the MTP head behind them.
+// Qwen3.5 / 3.6, dense (qwen35) or with experts (qwen35moe): gated delta nets with a gated attention layer every
+// fourth, and the MTP head behind them.
 #pragma once
 
 #include <vector>

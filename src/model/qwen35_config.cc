@@ -44,7 +44,17 @@ Qwen35Config Qwen35Config::read(const gguf::File& file) {
   DecoderConfig& d = c.decoder;
   d.attention.gated = true;
   d.kinds = layer_kinds(keys, d.n_layers, d.n_layers + d.n_mtp);
-  d.n_ff = keys.size("feed_forward_length", 32, 1 << 20);
+  if (file.string("general.architecture") == "qwen35moe") {
+    // Files that say feed_forward_length mean the experts of a row together.
+    const int64_t F = keys.has("feed_forward_length") ? keys.size("feed_forward_length", 32, 1 << 20) : 0;
+    d.read_experts(keys, F);
+    d.moe.n_ff_shared = F > 0 ? keys.size_or("expert_shared_feed_forward_length", F, 32, 1 << 20)
+                              : keys.size("expert_shared_feed_forward_length", 32, 1 << 20);
+    d.moe.gating = ops::Gating::kSoftmax;
+    d.moe.normalise = true;
+  } else {
+    d.n_ff = keys.size("feed_forward_length", 32, 1 << 20);
+  }
   stop_fourth_section(keys, d.rope_freq);
 
   c.conv_taps = static_cast<int>(keys.size("ssm.conv_kernel", 1, 8));

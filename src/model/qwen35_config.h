@@ -1,4 +1,4 @@
-// The hyper-parameters of a qwen35 file (Qwen3.5 / 3.6 hybrids).
+// The hyper-parameters of a qwen35 or qwen35moe file (Qwen3.5 / 3.6 hybrids).
 #pragma once
 
 #include "model/decoder_config.h"
