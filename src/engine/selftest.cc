@@ -81,6 +81,9 @@ SelftestReport selftest(const SelftestOptions& options) {
     fail(ErrorCode::kUsage, "-c: expected a context of at least {} tokens for a selftest, found {}", kMinContext,
          engine.options().n_ctx);
   }
+  if (options.inject == Fault::kReplay && std::ranges::count(engine.state_shape().layers, LayerKind::kDeltaNet) == 0) {
+    fail(ErrorCode::kUsage, "--inject replay: expected a model with delta nets, found attention alone");
+  }
   SelftestReport report;
   report.has_head = engine.model().info().has_head;
 

@@ -76,7 +76,9 @@ void Decoder::bind_trunk() {
   }
 }
 
-void Decoder::bind_head() {
+// share: tables of the head's own that are the trunk's byte for byte, as files of GLM-4.5 have them, are left out, so
+// that nothing is held twice.
+void Decoder::bind_head(bool share) {
   const std::string b = fmt::format("blk.{}.", cfg_.n_layers);
   const int64_t D = cfg_.n_embd, V = cfg_.n_vocab;
   weights_.matrix(head_.eh_proj, b + "nextn.eh_proj.weight", 2 * D, D, WeightRole::kMtpHead);
@@ -87,17 +89,21 @@ void Decoder::bind_head() {
   if (weights_.has(b + "nextn.shared_head_norm.weight")) {
     weights_.vector(head_.shared_head_norm, b + "nextn.shared_head_norm.weight", D, WeightRole::kMtpHead);
   }
-  if (weights_.has(b + "nextn.embed_tokens.weight")) {
-    weights_.table(head_.embed_tokens, b + "nextn.embed_tokens.weight", D, V, WeightRole::kMtpHead);
+  const auto has_own = [&](const std::string& name, const char* trunk) {
+    return weights_.has(name) && !(share && weights_.same_bytes(name, trunk));
+  };
+  if (const std::string name = b + "nextn.embed_tokens.weight"; has_own(name, "token_embd.weight")) {
+    weights_.table(head_.embed_tokens, name, D, V, WeightRole::kMtpHead);
   }
-  if (weights_.has(b + "nextn.shared_head_head.weight")) {
-    weights_.matrix(head_.shared_head_head, b + "nextn.shared_head_head.weight", D, V, WeightRole::kMtpHead);
+  if (const std::string name = b + "nextn.shared_head_head.weight";
+      has_own(name, info_.tied ? "token_embd.weight" : "output.weight")) {
+    weights_.matrix(head_.shared_head_head, name, D, V, WeightRole::kMtpHead);
   }
 }
 
 void Decoder::bind(bool with_head) {
   bind_trunk();
-  if (with_head) bind_head();
+  if (with_head) bind_head(true);
   info_.architecture = weights_.architecture();
   info_.n_vocab = cfg_.n_vocab;
   info_.n_embd = cfg_.n_embd;
@@ -106,6 +112,9 @@ void Decoder::bind(bool with_head) {
   info_.has_head = with_head;
   info_.n_experts = cfg_.moe.n_experts;
   info_.n_experts_used = cfg_.moe.n_used;
+  const auto has_experts = [](const Block& l) { return l.moe.ffn_gate_inp.n_out > 0; };
+  const auto first = std::ranges::find_if(blocks_, has_experts);
+  info_.n_leading_dense = first == blocks_.end() ? 0 : static_cast<int>(first - blocks_.begin());
   info_.gathered_bytes = cfg_.moe.gathered_bytes();
   info_.widest_input = weights_.widest_input();
   list_buffers();
@@ -122,7 +131,7 @@ void Decoder::share_weights() noexcept {
 HeadVerdict Decoder::inspect_head() {
   if (cfg_.n_mtp == 0) return {HeadVerdict::Kind::kAbsent, ""};
   try {
-    bind_head();
+    bind_head(false);
   } catch (const Error& e) {
     return {HeadVerdict::Kind::kIncomplete, e.what()};
   }
@@ -176,7 +185,7 @@ size_t Decoder::buffer_bytes(int64_t row_limit) const noexcept {
 
 // ------------------------------------------------------------------------------------------------ trunk
 
-TensorView Decoder::forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept {
+TensorView Decoder::forward(Ctx& ctx, std::span<const SequenceRows> sequences, LayerRange layers) noexcept {
   int64_t R = 0;
   for (const SequenceRows& s : sequences) {
     s.state->begin_step(s.n_sure, s.n_draft);
@@ -190,7 +199,7 @@ TensorView Decoder::forward(Ctx& ctx, std::span<const SequenceRows> sequences, i
 
   const TensorView x = b_.x.rows(R), h = b_.h.rows(R), hidden = b_.hidden.rows(R);
   ops::embed(ctx, x, token_embd_, tokens_.data());
-  for (int il = 0; il < n_layers; il++) {
+  for (int il = layers.first; il < layers.last; il++) {
     const Block& l = blocks_[static_cast<size_t>(il)];
     ops::rms_norm_q8(ctx, h, x, l.attn_norm, cfg_.norm_eps);
     mix(ctx, il, sequences, h, x);

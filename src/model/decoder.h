@@ -24,7 +24,7 @@ class Decoder : public Model {
   void prepare(int64_t row_limit) override;
   size_t buffer_bytes(int64_t row_limit) const noexcept override;
   using Model::forward;
-  TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept override;
+  TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, LayerRange layers) noexcept override;
   void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden, const TensorView& max) noexcept override;
   TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept override;
   void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;
@@ -94,7 +94,7 @@ class Decoder : public Model {
 
   void share_weights() noexcept override;
   void bind_trunk();
-  void bind_head();
+  void bind_head(bool share);
   void list_buffers();
 
   void attention(Ctx& ctx, const Block& l, const TensorView& h, const TensorView& x) noexcept;

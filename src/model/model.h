@@ -24,9 +24,17 @@ struct ModelInfo {
   bool tied;                      // the LM head is the embedding table
   bool has_head;                  // an MTP head is loaded
   int n_experts, n_experts_used;  // of the layers that have any; 0 where no layer has
+  int n_leading_dense;            // layers before the first one with experts, where there are any
   size_t gathered_bytes;          // what Ctx::rows must hold for each thread
 
   int64_t n_logit_blocks() const noexcept { return (n_vocab + ops::kMaxBlock - 1) / ops::kMaxBlock; }
+};
+
+// Layers [first, last) of the trunk.
+struct LayerRange {
+  int first, last;
+
+  int n() const noexcept { return last - first; }
 };
 
 // The rows of one sequence in a step of the trunk: they stand at its length and after; the sure rows come first.
@@ -94,9 +102,9 @@ class Model {
   // Runs the trunk over the rows of a step, and begins and ends the step of every state. Gives the hidden states after
   // the output norm, (R, n_embd), in the order of the rows; valid until the next call. Fewer than all layers give
   // nothing of use, but take their share of the time.
-  virtual TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept = 0;
+  virtual TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, LayerRange layers) noexcept = 0;
   TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences) noexcept {
-    return forward(ctx, sequences, static_cast<int>(info().n_layers));
+    return forward(ctx, sequences, {0, static_cast<int>(info().n_layers)});
   }
   // out (R, n_vocab) = the trunk's LM head over hidden (R, n_embd). max, where set, (R, n_logit_blocks()): the largest
   // of every ops::kMaxBlock logits in turn, NaN where one of them is NaN.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 #include "base/mapped_file.h"
 #include "quant/decode.h"
@@ -58,6 +59,20 @@ const char* weight_role_name(WeightRole role) noexcept {
 
 bool WeightLoader::has_any(std::string_view prefix) const noexcept {
   return std::ranges::any_of(file_.tensors(), [&](const gguf::TensorInfo& t) { return t.name.starts_with(prefix); });
+}
+
+bool WeightLoader::same_bytes(const std::string& a, const std::string& b) const {
+  const gguf::TensorInfo *const x = file_.tensor(a), *const y = file_.tensor(b);
+  if (x == nullptr || y == nullptr || x->type != y->type || x->shape != y->shape) return false;
+  bool same = true;
+  for (uint64_t at = 0; same && at < x->n_bytes; at += kRunBytes) {
+    const size_t n = std::min<size_t>(kRunBytes, x->n_bytes - at);
+    same = std::memcmp(x->data + at, y->data + at, n) == 0;
+    for (const gguf::TensorInfo* t : {x, y}) {
+      if (file_.is_mapped(*t)) drop_pages(t->data + at, n);
+    }
+  }
+  return same;
 }
 
 const gguf::TensorInfo& WeightLoader::require(const std::string& name, std::initializer_list<int64_t> shape) const {

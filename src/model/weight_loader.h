@@ -46,6 +46,9 @@ class WeightLoader {
   bool has(const std::string& name) const noexcept { return file_.tensor(name) != nullptr; }
   bool has_any(std::string_view prefix) const noexcept;  // a tensor whose name begins so
 
+  // Whether both tensors are there, of one type and shape, with the same bytes; reads as much of them as is equal.
+  bool same_bytes(const std::string& a, const std::string& b) const;
+
   // Each of these checks that the tensor is there with exactly this shape (fastest axis first in messages) and a type
   // that nextn computes with, and notes where its data is wanted; the fields are filled by load() and must not move
   // until then. Throws Error{kFile} or Error{kUnsupported} naming the tensor, what was expected and what was found.
