@@ -20,8 +20,10 @@ import reference
 BOUNDS = {  # file: the largest ratio allowed
     "tiny-loud-f32": 0.0005, "tiny-loud-f16": 0.0005, "tiny-loud-q8_0": 0.04, "tiny-loud-q4_k_m": 0.04,
     "tiny-loud-q5_k_m": 0.04, "tiny-loud-q6_k": 0.04, "tiny-tied-q4_k_m": 0.04, "tiny-tied-q8_0": 0.04,
-    "tiny-moe-loud-f32": 0.0005, "tiny-moe-loud-q4_k_m": 0.04, "tiny-glm45-loud-q8_0": 0.04, "tiny-glm46-loud-f32": 0.0005,
-    "tiny-moe-mixed-q4_k_m": 0.08, "tiny-glm45-mixed-q8_0": 0.08, "tiny-glm46-mixed-q4_k_m": 0.08,
+    "tiny-moe-loud-f32": 0.0005, "tiny-glm45-loud-f32": 0.0005, "tiny-glm46-loud-f32": 0.0005,
+    # activations of 8 bits send a row to another expert here and there, which changes all of it
+    "tiny-moe-loud-q4_k_m": 0.08, "tiny-glm45-loud-q8_0": 0.08, "tiny-moe-mixed-q4_k_m": 0.16, "tiny-glm45-mixed-q8_0": 0.16,
+    "tiny-glm46-mixed-q4_k_m": 0.16,
     "tiny-no-head": 0.08, "tiny-mixed-q8_0": 0.08, "tiny-mixed-q4_k_m": 0.08,
 }
 
