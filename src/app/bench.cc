@@ -422,7 +422,7 @@ int bench_main(int argc, char** argv) {
   if (!flags.plot.empty()) write_file(flags.plot, "", "ab");
 
   Engine engine(engine_options);
-  engine.ctx().fault = fault;
+  engine.inject(fault);
   Result r = {flags, engine, {}, {}, {}, 0, 0};
   r.options.arms = make_arms(flags, engine);
   if (r.n_arms() < 2) {

@@ -81,6 +81,13 @@ Engine::Engine(const EngineOptions& options)
   load_ms_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
 }
 
+void Engine::inject(Fault fault) {
+  if (fault == Fault::kReplay && std::ranges::count(shape_.layers, LayerKind::kDeltaNet) == 0) {
+    fail(ErrorCode::kUsage, "--inject replay: expected a model with delta nets, found attention alone");
+  }
+  ctx_.fault = fault;
+}
+
 void Engine::check_prompt(std::span<const int32_t> prompt, int room) const {
   const int64_t n_vocab = model_->info().n_vocab, limit = options_.n_ctx - room;
   if (prompt.empty()) fail(ErrorCode::kRequest, "prompt: expected at least one token, found none");
