@@ -108,13 +108,15 @@ std::vector<BenchTask> make_tasks(const BenchFlags& flags, const CLI::App& app, 
 
 std::vector<BenchArm> make_arms(const BenchFlags& flags, Engine& engine) {
   std::vector<BenchArm> arms = {{"plain", 0}};
-  const int most = engine.model().info().has_head ? engine.options().max_draft : 0;
-  if (most == 0) return arms;
+  const int most = engine.model().info().has_head ? flags.model.head_drafts() : 0,
+            suffix_most = flags.model.suffix_drafts();
   const bool adaptive = flags.model.adaptive();
   for (int k = 1; k <= most; k++) {
     if (flags.sweep || (k == most && !adaptive)) arms.push_back({fmt::format("k = {}", k), k});
   }
-  if (adaptive) arms.push_back({"auto", most, true});
+  if (most + suffix_most == 0) return arms;
+  if (adaptive) arms.push_back({"auto", most, true, suffix_most});
+  if (!adaptive && most == 0) arms.push_back({"suffix", 0, false, suffix_most});
   return arms;
 }
 
@@ -173,10 +175,12 @@ struct Result {
   std::string draft_settings() const {
     if (n_arms() < 2) return "none";
     const BenchArm& last = options.arms.back();
-    std::string text = "MTP head, ";
-    if (flags.sweep) text += fmt::format("1 to {} of a cycle{}", last.draft_max, last.adaptive ? ", and " : "");
-    if (last.adaptive) text += fmt::format("as many as pay, at most {} of a cycle", last.draft_max);
-    if (!flags.sweep && !last.adaptive) text += fmt::format("{} of a cycle", last.draft_max);
+    std::string text;
+    if (last.suffix_max > 0) text += fmt::format("the text itself, at most {} of a cycle", last.suffix_max);
+    if (last.draft_max > 0) text += text.empty() ? "MTP head, " : "; MTP head, ";
+    if (flags.sweep && last.draft_max > 0) text += fmt::format("1 to {} of a cycle, ", last.draft_max);
+    if (!flags.sweep && last.draft_max > 0) text += fmt::format("at most {} of a cycle, ", last.draft_max);
+    text += last.adaptive ? "as many as pay" : "always so many";
     return text + fmt::format(", n-min {}, p-min {:g}", params().draft_min, params().draft_p_min);
   }
   double plain_read_rate(double tokens_per_second) const {
@@ -217,7 +221,7 @@ Json to_json(const Result& r) {
   Json arms = Json::array();
   for (int arm = 0; arm < r.n_arms(); arm++) {
     const BenchArm& a = r.options.arms[static_cast<size_t>(arm)];
-    Json out = {{"name", a.name}, {"k", a.draft_max}, {"adaptive", a.adaptive}};
+    Json out = {{"name", a.name}, {"k", a.draft_max}, {"suffix", a.suffix_max}, {"adaptive", a.adaptive}};
     out.update(to_json(summarise(r.report, arm), arm > 0));
     for (size_t i = 0; i < r.options.tasks.size(); i++) {
       Json row = {{"name", r.options.tasks[i].name}, {"prompt_n", r.options.tasks[i].prompt.size()}};

@@ -19,6 +19,7 @@ constexpr uint64_t kEnoughBytes = 256u << 20;  // of the measured layers: far be
 constexpr double kBudgetMs = 1500;             // measuring stops after the round that reaches it
 constexpr int kMinRounds = 3, kMaxRounds = 15;
 constexpr int kMeasuredDrafts = 3;
+constexpr double kNoHeadMs = 1;  // of drafts that nobody makes
 
 using Clock = std::chrono::steady_clock;
 
@@ -134,6 +135,7 @@ StepCosts measure(Engine& engine, Session& session) {
   const auto start = Clock::now();
   for (int round = 0; round < kMaxRounds && (round < kMinRounds || ms_since(start) < kBudgetMs); round++) {
     for (size_t i = 0; i < rows.size(); i++) steps[i].push_back(meter.step(rows[i]));
+    if (session.head_state() == nullptr) continue;
     const auto [first, next] = meter.drafts();
     first_drafts.push_back(first);
     next_drafts.push_back(next);
@@ -143,13 +145,14 @@ StepCosts measure(Engine& engine, Session& session) {
   std::vector<double> measured, verify;
   for (const std::vector<double>& ms : steps) measured.push_back(median(ms));
   for (int n = 1; n <= 1 + max_draft; n++) verify.push_back(interpolate(rows, measured, n));
+  if (first_drafts.empty()) return {std::move(verify), kNoHeadMs, kNoHeadMs};
   return {std::move(verify), median(first_drafts), median(next_drafts)};
 }
 
 }  // namespace
 
 double calibrate(Engine& engine, Session& session) {
-  if (!engine.model().info().has_head || engine.options().max_draft == 0) return 0;
+  if (engine.options().max_draft == 0) return 0;
   const auto start = Clock::now();
   const CostCache cache = CostCache::of(engine);
   if (const std::optional<StepCosts> known = cache.load()) {

@@ -191,6 +191,8 @@ class Usage(Case):
         for flag in ("-ctk", "-ctv", "-ctkd", "-ctvd", "--spec-type", "--spec-adaptive"):
             for text in ("x", "F16 ", "q4_0"):
                 self.refused("run", "-p", "a", flag, text)
+        for text in ("", "mtp,", ",suffix", "mtp suffix", "mtp,draft2"):
+            self.refused("run", "-p", "a", "--spec-type", text, mentions=["--spec-type"])
         for text in ("", "x", "0", "-1", "1x", "9" * 40, "Auto"):
             self.refused("run", "-p", "a", "--spec-draft-vocab", text, mentions=["--spec-draft-vocab"])
         self.refused("selftest", "--inject", "x")
@@ -315,8 +317,8 @@ class Run(Case):
         self.assertEqual(set(timings), {
             "load_ms", "calibrate_ms", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", "predicted_ms",
             "predicted_per_second", "draft_n", "draft_n_accepted", "drafted_per_position", "accepted_per_position",
-            "cycles", "cycles_per_length", "drafts_unverified", "draft_ms", "verify_ms", "draft_vocab",
-            "draft_head_agreement"})
+            "cycles", "cycles_per_length", "suffix_draft_n", "suffix_draft_n_accepted", "drafts_unverified",
+            "draft_ms", "verify_ms", "draft_vocab", "draft_head_agreement"})
         self.assertEqual(timings["predicted_n"], len(r["tokens"]))
         self.assertEqual(timings["draft_n"], sum(timings["drafted_per_position"]))
         self.assertEqual(timings["draft_n_accepted"], sum(timings["accepted_per_position"]))
@@ -518,7 +520,8 @@ class SameText(Case):
     VARIANTS = [["--spec-draft-n-max", k] for k in (0, 1, 2, 3, 4)] + [
         ["--spec-type", "none"], ["-t", 2], ["-t", 2, "-ub", 7], ["-ub", 1], ["-ub", 7, "--spec-draft-n-max", 4],
         ["-b", 5], ["--spec-draft-p-min", 0.5], ["--spec-draft-vocab", 1000], ["--spec-draft-vocab", 10**9], ["--spec-draft-n-min", 2], ["--spec-draft-n-max", 33],
-        ["--spec-adaptive", "off"], ["--spec-adaptive", "off", "--spec-draft-n-max", 4]]
+        ["--spec-adaptive", "off"], ["--spec-adaptive", "off", "--spec-draft-n-max", 4], ["--spec-type", "suffix"],
+        ["--spec-type", "mtp,suffix", "--spec-adaptive", "off"], ["--spec-type", "auto,suffix", "--spec-draft-n-max", 40]]
 
     def digests(self, *flags, **options):
         r = self.json(*flags, **options)
