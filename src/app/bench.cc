@@ -156,12 +156,6 @@ std::string head_quantisation(Engine& engine) {
   return quantisation(engine.file(), fmt::format("blk.{}.", engine.model().info().n_layers));
 }
 
-// What plain decoding of one token reads of the weights, each byte once.
-uint64_t weight_bytes_of_a_token(Engine& engine) {
-  const auto& bytes = engine.model().weight_bytes();
-  return bytes[static_cast<size_t>(WeightRole::kTrunk)] + bytes[static_cast<size_t>(WeightRole::kLmHead)];
-}
-
 // Everything that is printed.
 struct Result {
   const BenchFlags& flags;
@@ -190,7 +184,7 @@ struct Result {
     return text + fmt::format(", n-min {}, p-min {:g}", params().draft_min, params().draft_p_min);
   }
   double plain_read_rate(double tokens_per_second) const {
-    return tokens_per_second * static_cast<double>(weight_bytes_of_a_token(engine));
+    return tokens_per_second * static_cast<double>(engine.model().step_bytes());
   }
 };
 
@@ -273,7 +267,7 @@ Json to_json(const Result& r) {
             {"commit", kCommit},
             {"read_gb_per_second", r.read_rate / 1e9}}},
           {"plain_reading",
-           {{"weight_bytes_per_token", weight_bytes_of_a_token(r.engine)},
+           {{"weight_bytes_per_token", r.engine.model().step_bytes()},
             {"gb_per_second", plain / 1e9},
             {"share_of_read", plain / r.read_rate}}},
           {"arms", arms},
@@ -378,8 +372,8 @@ std::string foot_lines(const Result& r) {
   std::string text = fmt::format(
       "reading  {:.3f} GB of weights a token, {:.1f} GB/s in plain decoding: {:.0f} % of the {:.1f} GB/s that {} "
       "threads read\n",
-      static_cast<double>(weight_bytes_of_a_token(r.engine)) / 1e9, rate / 1e9, 100 * rate / r.read_rate,
-      r.read_rate / 1e9, r.engine.options().n_threads);
+      static_cast<double>(r.engine.model().step_bytes()) / 1e9, rate / 1e9, 100 * rate / r.read_rate, r.read_rate / 1e9,
+      r.engine.options().n_threads);
   text += fmt::format("memory   {:.1f} MiB resident at most\n", static_cast<double>(r.peak_resident) / (1 << 20));
   if (r.report.n_different > 0) {
     text += fmt::format("texts    {} of {} DIFFER from the plain ones; first: {}\n", r.report.n_different,
@@ -432,7 +426,7 @@ int bench_main(int argc, char** argv) {
   if (!flags.plot.empty()) write_file(flags.plot, "", "ab");
 
   Engine engine(engine_options);
-  engine.ctx().fault = fault;
+  engine.inject(fault);
   Result r = {flags, engine, {}, {}, {}, 0, 0};
   r.options.arms = make_arms(flags, engine);
   if (r.n_arms() < 2) {

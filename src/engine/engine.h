@@ -71,6 +71,8 @@ class Engine {
   Model& model() noexcept { return *model_; }
   const HeadVerdict& head_verdict() const noexcept { return verdict_; }
   Ctx& ctx() noexcept { return ctx_; }
+  // Breaks something on purpose from now on. Throws Error{kUsage} for what this model has not got.
+  void inject(Fault fault);
   const char* isa() const noexcept { return ctx_.kernels.isa; }
   double load_ms() const noexcept { return load_ms_; }
 

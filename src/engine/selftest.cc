@@ -77,7 +77,7 @@ SelftestReport selftest(const SelftestOptions& options) {
   EngineOptions engine_options = options.engine;
   engine_options.max_draft = kMaxDrafts;
   Engine engine(engine_options);
-  engine.ctx().fault = options.inject;
+  engine.inject(options.inject);
   Session session(engine);
   if (engine.options().n_ctx < kMinContext) {
     fail(ErrorCode::kUsage, "-c: expected a context of at least {} tokens for a selftest, found {}", kMinContext,

@@ -244,7 +244,7 @@ TEST(MatmulOp, AMatrixInTheFileGivesTheSameBits) {
         for (float& value : x) value = normal(random);
         ThreadPool pool(2);
         Ctx ctx{select_kernels(nullptr), pool, ActBuffer(n, kWidth)};
-        ctx.tiles = TileSlots(2, 2 * tile);
+        ctx.tiles = Slots(2, 2 * tile);
         ops::matmul(ctx, {x.data(), n, kWidth}, {{{y.data(), n, n_out}, packed}});
         ops::matmul(ctx, {x.data(), n, kWidth}, {{{z.data(), n, n_out}, in_file}});
         EXPECT_EQ(std::memcmp(y.data(), z.data(), y.size() * sizeof(float)), 0)

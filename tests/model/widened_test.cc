@@ -55,7 +55,7 @@ Bytes random_blocks(const Widened& w, size_t n_bytes, float size, std::mt19937& 
 }
 
 bool is_matrix(const TestTensor& t) {
-  return t.shape.size() == 2 && !t.name.ends_with("ssm_conv1d.weight");
+  return t.shape.size() >= 2 && !t.name.ends_with("ssm_conv1d.weight");
 }
 
 void convert(TestTensor& t, DType to) {
@@ -70,12 +70,17 @@ void convert(TestTensor& t, DType to) {
   t.data = std::make_shared<const Bytes>(std::move(out));
 }
 
-TEST(Widened, EqualsTheConvertedFile) {
+class Widening : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Tiny, Widening, testing::Values("tiny-loud-q4_k_m", "tiny-moe-loud-q4_k_m"),
+                         [](const auto& info) { return info.index == 0 ? "dense" : "experts"; });
+
+TEST_P(Widening, EqualsTheConvertedFile) {
   const std::vector<int32_t> tokens = random_tokens(6, 20);
   for (const Widened& w : kWidened) {
     SCOPED_TRACE(dtype_info(w.type).name);
     std::mt19937 rng(7);
-    TestModel narrow("tiny-loud-q4_k_m");
+    TestModel narrow(GetParam());
     for (TestTensor& t : narrow.tensors) {
       if (!is_matrix(t)) continue;
       t.type = w.type;
