@@ -108,13 +108,15 @@ std::vector<BenchTask> make_tasks(const BenchFlags& flags, const CLI::App& app, 
 
 std::vector<BenchArm> make_arms(const BenchFlags& flags, Engine& engine) {
   std::vector<BenchArm> arms = {{"plain", 0}};
-  const int most = engine.model().info().has_head ? engine.options().max_draft : 0;
-  if (most == 0) return arms;
+  const int most = engine.model().info().has_head ? flags.model.head_drafts() : 0,
+            suffix_most = flags.model.suffix_drafts();
   const bool adaptive = flags.model.adaptive();
   for (int k = 1; k <= most; k++) {
     if (flags.sweep || (k == most && !adaptive)) arms.push_back({fmt::format("k = {}", k), k});
   }
-  if (adaptive) arms.push_back({"auto", most, true});
+  if (most + suffix_most == 0) return arms;
+  if (adaptive) arms.push_back({"auto", most, true, suffix_most});
+  if (!adaptive && most == 0) arms.push_back({"suffix", 0, false, suffix_most});
   return arms;
 }
 
@@ -154,12 +156,6 @@ std::string head_quantisation(Engine& engine) {
   return quantisation(engine.file(), fmt::format("blk.{}.", engine.model().info().n_layers));
 }
 
-// What plain decoding of one token reads of the weights, each byte once.
-uint64_t weight_bytes_of_a_token(Engine& engine) {
-  const auto& bytes = engine.model().weight_bytes();
-  return bytes[static_cast<size_t>(WeightRole::kTrunk)] + bytes[static_cast<size_t>(WeightRole::kLmHead)];
-}
-
 // Everything that is printed.
 struct Result {
   const BenchFlags& flags;
@@ -179,14 +175,16 @@ struct Result {
   std::string draft_settings() const {
     if (n_arms() < 2) return "none";
     const BenchArm& last = options.arms.back();
-    std::string text = "MTP head, ";
-    if (flags.sweep) text += fmt::format("1 to {} of a cycle{}", last.draft_max, last.adaptive ? ", and " : "");
-    if (last.adaptive) text += fmt::format("as many as pay, at most {} of a cycle", last.draft_max);
-    if (!flags.sweep && !last.adaptive) text += fmt::format("{} of a cycle", last.draft_max);
+    std::string text;
+    if (last.suffix_max > 0) text += fmt::format("the text itself, at most {} of a cycle, ", last.suffix_max);
+    if (last.draft_max > 0) text += "MTP head, ";
+    if (flags.sweep && last.draft_max > 0) text += fmt::format("1 to {} of a cycle, ", last.draft_max);
+    if (!flags.sweep && last.draft_max > 0) text += fmt::format("at most {} of a cycle, ", last.draft_max);
+    text += last.adaptive ? "as many as pay" : "always so many";
     return text + fmt::format(", n-min {}, p-min {:g}", params().draft_min, params().draft_p_min);
   }
   double plain_read_rate(double tokens_per_second) const {
-    return tokens_per_second * static_cast<double>(weight_bytes_of_a_token(engine));
+    return tokens_per_second * static_cast<double>(engine.model().step_bytes());
   }
 };
 
@@ -223,7 +221,7 @@ Json to_json(const Result& r) {
   Json arms = Json::array();
   for (int arm = 0; arm < r.n_arms(); arm++) {
     const BenchArm& a = r.options.arms[static_cast<size_t>(arm)];
-    Json out = {{"name", a.name}, {"k", a.draft_max}, {"adaptive", a.adaptive}};
+    Json out = {{"name", a.name}, {"k", a.draft_max}, {"suffix", a.suffix_max}, {"adaptive", a.adaptive}};
     out.update(to_json(summarise(r.report, arm), arm > 0));
     for (size_t i = 0; i < r.options.tasks.size(); i++) {
       Json row = {{"name", r.options.tasks[i].name}, {"prompt_n", r.options.tasks[i].prompt.size()}};
@@ -269,7 +267,7 @@ Json to_json(const Result& r) {
             {"commit", kCommit},
             {"read_gb_per_second", r.read_rate / 1e9}}},
           {"plain_reading",
-           {{"weight_bytes_per_token", weight_bytes_of_a_token(r.engine)},
+           {{"weight_bytes_per_token", r.engine.model().step_bytes()},
             {"gb_per_second", plain / 1e9},
             {"share_of_read", plain / r.read_rate}}},
           {"arms", arms},
@@ -374,8 +372,8 @@ std::string foot_lines(const Result& r) {
   std::string text = fmt::format(
       "reading  {:.3f} GB of weights a token, {:.1f} GB/s in plain decoding: {:.0f} % of the {:.1f} GB/s that {} "
       "threads read\n",
-      static_cast<double>(weight_bytes_of_a_token(r.engine)) / 1e9, rate / 1e9, 100 * rate / r.read_rate,
-      r.read_rate / 1e9, r.engine.options().n_threads);
+      static_cast<double>(r.engine.model().step_bytes()) / 1e9, rate / 1e9, 100 * rate / r.read_rate, r.read_rate / 1e9,
+      r.engine.options().n_threads);
   text += fmt::format("memory   {:.1f} MiB resident at most\n", static_cast<double>(r.peak_resident) / (1 << 20));
   if (r.report.n_different > 0) {
     text += fmt::format("texts    {} of {} DIFFER from the plain ones; first: {}\n", r.report.n_different,
@@ -428,7 +426,7 @@ int bench_main(int argc, char** argv) {
   if (!flags.plot.empty()) write_file(flags.plot, "", "ab");
 
   Engine engine(engine_options);
-  engine.ctx().fault = fault;
+  engine.inject(fault);
   Result r = {flags, engine, {}, {}, {}, 0, 0};
   r.options.arms = make_arms(flags, engine);
   if (r.n_arms() < 2) {

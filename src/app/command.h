@@ -25,7 +25,7 @@ struct ModelFlags {
   int batch = 2048, ubatch = 512;
   std::string k_type = "f16", v_type = "f16", head_k_type, head_v_type;
   std::string spec_type = "auto", spec_adaptive = "on", draft_vocab = "auto";
-  std::optional<int> draft_max;  // as many as read a weight once
+  std::optional<int> draft_max;
   int draft_min = 0;
   float draft_p_min = 0;
   std::string memory_limit, numa;
@@ -33,6 +33,9 @@ struct ModelFlags {
 
   void add_to(CLI::App& app);
   EngineOptions engine_options() const;  // throws Error{kUsage}
+  // Drafts of a cycle at most, by where they come from; 0: none come from there. Throw Error{kUsage}.
+  int head_drafts() const;
+  int suffix_drafts() const;
   bool adaptive() const noexcept { return spec_adaptive == "on"; }
 };
 

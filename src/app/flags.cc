@@ -67,11 +67,32 @@ uint64_t memory_bytes(const std::string& text) {
   return *bytes;
 }
 
-SpecType spec_type(const std::string& name) {
-  if (name == "auto") return SpecType::kAuto;
-  if (name == "none") return SpecType::kNone;
-  if (name == "mtp" || name == "draft-mtp") return SpecType::kMtp;
-  fail(ErrorCode::kUsage, "--spec-type: expected auto, none or mtp, found '{}'", name);
+// "mtp,suffix"
+struct SpecTypes {
+  SpecType head = SpecType::kNone;
+  bool suffix = false;
+};
+
+SpecTypes spec_types(const std::string& list) {
+  SpecTypes types;
+  bool none = false;
+  for (size_t at = 0; at <= list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    const std::string name = list.substr(at, comma - at);
+    if (name == "auto") {
+      types.head = SpecType::kAuto;
+    } else if (name == "mtp" || name == "draft-mtp") {
+      types.head = SpecType::kMtp;
+    } else if (name == "suffix") {
+      types.suffix = true;
+    } else if (name == "none") {
+      none = true;
+    } else {
+      fail(ErrorCode::kUsage, "--spec-type: expected a list of auto, none, mtp and suffix, found '{}'", name);
+    }
+    at = comma + 1;
+  }
+  return none ? SpecTypes() : types;
 }
 
 int64_t parse_draft_vocab(const std::string& name) {
@@ -126,8 +147,11 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--cache-type-v", v_type, "-ctv: f16, f32 or q8_0");
   app.add_option("--spec-draft-type-k", head_k_type, "-ctkd: the head's cache (default: as -ctk)");
   app.add_option("--spec-draft-type-v", head_v_type, "-ctvd: the head's cache (default: as -ctv)");
-  app.add_option("--spec-type", spec_type, "where drafts come from: auto, none or mtp");
-  app.add_option("--spec-draft-n-max,--draft-max,--draft", draft_max, "drafts of a cycle at most (default: 7)")
+  app.add_option(
+      "--spec-type", spec_type,
+      "where drafts come from: auto (the MTP head if there is one), none, mtp, suffix (the text so far), or a list");
+  app.add_option("--spec-draft-n-max,--draft-max,--draft", draft_max,
+                 "drafts of a cycle at most (default: 7, of suffix drafts 31)")
       ->type_name("INT");
   app.add_option("--spec-draft-n-min,--draft-min", draft_min, "a shorter draft is not verified");
   app.add_option("--spec-draft-p-min,--draft-p-min", draft_p_min, "stop drafting below this probability");
@@ -145,6 +169,14 @@ void ModelFlags::add_to(CLI::App& app) {
   }
 }
 
+int ModelFlags::head_drafts() const {
+  return spec_types(spec_type).head == SpecType::kNone ? 0 : draft_max.value_or(kDefaultMaxDraft);
+}
+
+int ModelFlags::suffix_drafts() const {
+  return spec_types(spec_type).suffix ? draft_max.value_or(kDefaultMaxSuffixDraft) : 0;
+}
+
 EngineOptions ModelFlags::engine_options() const {
   EngineOptions o;
   set_model(o, model);
@@ -155,10 +187,11 @@ EngineOptions ModelFlags::engine_options() const {
   o.v_type = kv_type("-ctv", v_type);
   o.head_k_type = head_k_type.empty() ? o.k_type : kv_type("-ctkd", head_k_type);
   o.head_v_type = head_v_type.empty() ? o.v_type : kv_type("-ctvd", head_v_type);
-  o.spec = nextn::spec_type(spec_type);
-  const int most = in_range("--spec-draft-n-max", draft_max.value_or(kDefaultMaxDraft), 0, kMaxDraftLimit);
-  o.max_draft = o.spec == SpecType::kNone ? 0 : most;
-  in_range("--spec-draft-n-min", draft_min, 0, most);
+  o.spec = spec_types(spec_type).head;
+  if (draft_max) in_range("--spec-draft-n-max", *draft_max, 0, kMaxDraftLimit);
+  const int most = std::max(head_drafts(), suffix_drafts());
+  o.max_draft = most;
+  in_range("--spec-draft-n-min", draft_min, 0, draft_max.value_or(std::max(most, kDefaultMaxDraft)));
   in_range("--spec-draft-p-min", draft_p_min, 0.0f, 1.0f);
   o.draft_vocab = parse_draft_vocab(draft_vocab);
   if (spec_adaptive != "on" && spec_adaptive != "off") {

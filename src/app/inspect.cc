@@ -74,6 +74,7 @@ Json to_json(const InspectReport& r) {
         {"head_dim", to_json(n.head_dim)},
         {"n_experts", to_json(n.n_experts)},
         {"n_experts_used", to_json(n.n_experts_used)},
+        {"n_ff_expert", to_json(n.n_ff_expert)},
         {"n_ctx_train", to_json(n.n_ctx_train)},
         {"n_tensors", r.n_tensors},
         {"parameters", r.n_parameters},
@@ -154,14 +155,17 @@ void print_model(Page& page, const InspectReport& r) {
   if (n.n_embd) page.line("width", "{}{}", *n.n_embd, n.n_ff ? fmt::format(", FFN {}", *n.n_ff) : "");
   if (n.n_heads && n.head_dim)
     page.line("heads", "{} of {}, {} with keys and values", *n.n_heads, *n.head_dim, *n.n_kv_heads);
-  if (n.n_experts) page.line("experts", "{}, {} used", *n.n_experts, n.n_experts_used.value_or(0));
+  if (n.n_experts) {
+    page.line("experts", "{}, {} used{}", *n.n_experts, n.n_experts_used.value_or(0),
+              n.n_ff_expert ? fmt::format(", FFN {}", *n.n_ff_expert) : "");
+  }
   if (n.n_ctx_train) page.line("context", "{} tokens", *n.n_ctx_train);
   page.line("parameters", "{} in {} tensors", parameters_text(r.n_parameters), r.n_tensors);
 }
 
 const char* role_title(TensorRole role, bool tied) {
-  constexpr const char* kTitles[kNumTensorRoles] = {"embedding", "LM head",           "attention", "delta net",
-                                                    "FFN",       "norms and vectors", "MTP head",  "other"};
+  constexpr const char* kTitles[kNumTensorRoles] = {"embedding", "LM head",           "attention", "delta net", "FFN",
+                                                    "experts",   "norms and vectors", "MTP head",  "other"};
   return role == TensorRole::kEmbedding && tied ? "embedding, tied LM head" : kTitles[static_cast<size_t>(role)];
 }
 

@@ -94,7 +94,8 @@ ArchitectureNumbers numbers(const gguf::File& file, const std::string& architect
                            .head_dim = n("attention.key_length"),
                            .n_ctx_train = n("context_length"),
                            .n_experts = n("expert_count"),
-                           .n_experts_used = n("expert_used_count")};
+                           .n_experts_used = n("expert_used_count"),
+                           .n_ff_expert = n("expert_feed_forward_length")};
   if (!a.n_kv_heads) a.n_kv_heads = a.n_heads;
   if (!a.head_dim && a.n_embd && a.n_heads.value_or(0) > 0) a.head_dim = *a.n_embd / *a.n_heads;
   return a;
@@ -156,6 +157,7 @@ TensorRole role_of(const gguf::TensorInfo& tensor, const Blocks& blocks) {
   if (!block) return TensorRole::kOther;
   if (part.starts_with("ssm_")) return TensorRole::kDeltaNet;
   if (part.starts_with("attn_")) return blocks.delta.contains(*block) ? TensorRole::kDeltaNet : TensorRole::kAttention;
+  if (part.ends_with("_exps.weight")) return TensorRole::kExperts;
   return part.starts_with("ffn_") ? TensorRole::kFfn : TensorRole::kOther;
 }
 
@@ -282,8 +284,8 @@ int64_t InspectReport::n_trunk_layers() const noexcept {
 }
 
 const char* tensor_role_name(TensorRole role) noexcept {
-  constexpr const char* kNames[kNumTensorRoles] = {"embedding", "lm_head", "attention", "delta_net",
-                                                   "ffn",       "small",   "mtp_head",  "other"};
+  constexpr const char* kNames[kNumTensorRoles] = {"embedding", "lm_head", "attention", "delta_net", "ffn",
+                                                   "experts",   "small",   "mtp_head",  "other"};
   return kNames[static_cast<size_t>(role)];
 }
 

@@ -13,8 +13,18 @@
 
 namespace nextn {
 
-enum class TensorRole : uint8_t { kEmbedding, kLmHead, kAttention, kDeltaNet, kFfn, kSmall, kMtpHead, kOther };
-constexpr int kNumTensorRoles = 8;
+enum class TensorRole : uint8_t {
+  kEmbedding,
+  kLmHead,
+  kAttention,
+  kDeltaNet,
+  kFfn,
+  kExperts,
+  kSmall,
+  kMtpHead,
+  kOther
+};
+constexpr int kNumTensorRoles = 9;
 
 struct TensorGroup {
   TensorRole role;
@@ -28,7 +38,7 @@ struct TensorGroup {
 // Under the prefix of the architecture. Of an array by layer the largest element.
 struct ArchitectureNumbers {
   std::optional<int64_t> n_blocks, n_mtp, n_embd, n_ff, n_heads, n_kv_heads, head_dim, n_ctx_train, n_experts,
-      n_experts_used;
+      n_experts_used, n_ff_expert;
 };
 
 struct SpecialToken {

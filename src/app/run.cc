@@ -142,6 +142,8 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
             {"accepted_per_position", s.accepted},
             {"cycles", s.cycles},
             {"cycles_per_length", s.lengths},
+            {"suffix_draft_n", s.suffix_drafted},
+            {"suffix_draft_n_accepted", s.suffix_accepted},
             {"drafts_unverified", s.unverified},
             {"draft_ms", s.draft_ms},
             {"verify_ms", s.verify_ms},
@@ -181,6 +183,9 @@ void print_statistics(Engine& engine, Session& session, const Generation& g, uin
       print_stderr(" {}/{}", s.accepted[i], s.drafted[i]);
     print_stderr("; acceptance length {:.2f}\n",
                  static_cast<double>(n - 1) / static_cast<double>(std::max<int64_t>(s.cycles, 1)));
+    if (s.suffix_drafted > 0) {
+      print_stderr("         {} of {} of them from the text itself\n", s.suffix_accepted, s.suffix_drafted);
+    }
   } else if (engine.model().info().has_head && engine.options().max_draft > 0) {
     const StepCosts& costs = engine.costs();
     print_stderr(
@@ -269,7 +274,8 @@ int run_main(int argc, char** argv) {
   params.n_predict = flags.n_predict;
   params.stops = flags.stops;
   params.ignore_eos = flags.ignore_eos;
-  params.draft_max = engine.options().max_draft;
+  params.draft_max = flags.model.head_drafts();
+  params.suffix_max = flags.model.suffix_drafts();
   params.draft_min = flags.model.draft_min;
   params.draft_p_min = flags.model.draft_p_min;
   params.adaptive = flags.model.adaptive();

@@ -8,31 +8,37 @@ namespace nextn {
 
 namespace {
 
-constexpr double kProbeShare = 0.008;                             // of the time that probes may take
+constexpr double kProbeShare = 0.006;                             // of the time that probes may take
 constexpr double kMinProbeInterval = 4, kMaxProbeInterval = 128;  // tokens
-constexpr double kAfterHit = 0.25;                                // of the interval, while probes are right
+constexpr double kTrialShare = 0.002;                             // and trials
+constexpr double kMinTrialInterval = 96, kMaxTrialInterval = 1024;
+constexpr double kAfterHit = 0.25;  // of the interval, while probes are right
 constexpr double kRecentKeep = 0.9;
 constexpr double kMargin = 1.01;  // a gain smaller than this is not worth a guess
 
 }  // namespace
 
-DraftController::DraftController(StepCosts& costs, int max_draft)
-    : costs_(costs), acceptance_(max_draft), max_draft_(max_draft) {
+DraftController::DraftController(StepCosts& costs, int max_draft, bool free_drafts)
+    : costs_(costs),
+      acceptance_(max_draft),
+      max_draft_(max_draft),
+      free_drafts_(free_drafts),
+      until_trial_(kMinTrialInterval) {
   NEXTN_CHECK(max_draft <= costs.max_draft());
   p_.reserve(static_cast<size_t>(max_draft));
   chain_.reserve(static_cast<size_t>(max_draft));
 }
 
 void DraftController::choose_length() noexcept {
-  const double plain = 1 / costs_.cycle(0);
+  const double plain = 1 / cycle_ms(0);
   best_length_ = 0;
-  rate_ = plain;
+  best_rate_ = plain;
   double expected = 1, chain = 1;
   for (int k = 1; k <= max_draft_; k++) {
     expected += chain *= acceptance_.at(k - 1);
-    const double rate = expected / costs_.cycle(k);
-    if (rate > rate_ && rate > plain * kMargin) {
-      rate_ = rate;
+    const double rate = expected / cycle_ms(k);
+    if (rate > best_rate_ && rate > plain * kMargin) {
+      best_rate_ = rate;
       best_length_ = k;
     }
   }
@@ -41,7 +47,7 @@ void DraftController::choose_length() noexcept {
 // Whether drafts that are always right would be worth it: else there is nothing to look for.
 bool DraftController::could_pay() const noexcept {
   for (int k = 1; k <= max_draft_; k++) {
-    if ((k + 1) / costs_.cycle(k) > kMargin / costs_.cycle(0)) return true;
+    if ((k + 1) / cycle_ms(k) > kMargin / cycle_ms(0)) return true;
   }
   return false;
 }
@@ -51,14 +57,33 @@ void DraftController::begin_cycle(int limit) noexcept {
   p_.clear();
   chain_.clear();
   choose_length();
+  rate_ = best_rate_;
   // What was reached lately counts too: confidences let drafts stop where they would fail, so it may be more.
   if (best_length_ > 0 && recent_ms_ > 0) rate_ = std::max(rate_, recent_tokens_ / recent_ms_);
+  is_trial_ = best_length_ == 0 && until_trial_ <= 0 && limit_ > 0;
+}
+
+double DraftController::expected_rate() const noexcept {
+  if (best_length_ <= limit_) return best_rate_;
+  double expected = 1, chain = 1;
+  for (int k = 1; k <= limit_; k++) expected += chain *= acceptance_.at(k - 1);
+  return expected / cycle_ms(limit_);
+}
+
+double DraftController::drafted_rate() const noexcept {
+  const double drafts = drafts_ms(static_cast<int>(p_.size()));
+  double expected = 1, best = expected / (drafts + costs_.verify(1));
+  for (size_t m = 1; m <= chain_.size(); m++) {
+    expected += chain_[m - 1];
+    best = std::max(best, expected / (drafts + costs_.verify(static_cast<int>(m) + 1)));
+  }
+  return best;
 }
 
 bool DraftController::wants_draft() const noexcept {
   const int n = static_cast<int>(p_.size());
   if (n >= limit_) return false;
-  if (best_length_ == 0 && n == 0) return until_probe_ <= 0 && could_pay();
+  if (best_length_ == 0 && n == 0) return is_trial_ || (until_probe_ <= 0 && could_pay());
   double chain = n == 0 ? 1 : chain_.back();
   double gain = 0, best = 0, stop = 0;  // beyond the n drafts made; stop: by verifying fewer of them
   double lost = 0;
@@ -68,7 +93,7 @@ bool DraftController::wants_draft() const noexcept {
   }
   for (int j = n + 1; j <= limit_; j++) {
     gain += chain *= acceptance_.at(j - 1);
-    best = std::max(best, gain - rate_ * (costs_.cycle(j) - costs_.cycle(n)));
+    best = std::max(best, gain - rate_ * (cycle_ms(j) - cycle_ms(n)));
   }
   return best > stop;
 }
@@ -89,7 +114,7 @@ int DraftController::n_to_verify() const noexcept {
       best = m;
     }
   }
-  return best;
+  return is_trial_ ? std::max(best, 1) : best;
 }
 
 void DraftController::saw(int position, bool right) noexcept {
@@ -100,15 +125,31 @@ void DraftController::saw(int position, bool right) noexcept {
 void DraftController::end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept {
   const int n_drafts = static_cast<int>(p_.size());
   recent_tokens_ = recent_tokens_ * kRecentKeep + n_tokens;
-  recent_ms_ = recent_ms_ * kRecentKeep + costs_.drafts(n_drafts) + costs_.verify(n_verified + 1);
-  if (n_drafts > 0) costs_.saw_drafts(n_drafts, draft_ms);
+  recent_ms_ = recent_ms_ * kRecentKeep + drafts_ms(n_drafts) + costs_.verify(n_verified + 1);
+  if (n_drafts > 0 && !free_drafts_) costs_.saw_drafts(n_drafts, draft_ms);
   costs_.saw_verify(n_verified + 1, verify_ms);
-  acceptance_.age();
-  until_probe_ -= n_tokens;
-  if (n_drafts > 0) {
-    const double interval = costs_.drafts(1) / (kProbeShare * costs_.cycle(0));
-    until_probe_ = std::clamp(interval * (missed_ ? 1 : kAfterHit), missed_ ? kMinProbeInterval : 1, kMaxProbeInterval);
+  pass_tokens(n_tokens);
+  if (n_verified > 0) {
+    const double plain = cycle_ms(0), interval = (cycle_ms(1) - plain) / (kTrialShare * plain);
+    until_trial_ = std::clamp(interval, kMinTrialInterval, kMaxTrialInterval);
   }
+}
+
+void DraftController::end_idle_cycle(int n_tokens) noexcept {
+  pass_tokens(n_tokens);
+}
+
+void DraftController::pass_tokens(int n) noexcept {
+  acceptance_.age();
+  until_trial_ -= n;
+  until_probe_ -= n;
+  if (p_.empty()) return;
+  if (free_drafts_) {
+    until_probe_ = 0;
+    return;
+  }
+  const double interval = drafts_ms(1) / (kProbeShare * cycle_ms(0));
+  until_probe_ = std::clamp(interval * (missed_ ? 1 : kAfterHit), missed_ ? kMinProbeInterval : 1, kMaxProbeInterval);
 }
 
 }  // namespace nextn

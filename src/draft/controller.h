@@ -10,7 +10,8 @@
 // and of the drafts made, the first m are verified that make P_1 + .. + P_m - r verify(m + 1) largest.
 //
 // Where no draft is worth it, one is made now and then all the same and compared with what the trunk chooses, without
-// being verified: such a probe costs a draft alone, and it finds the way back.
+// being verified: such a probe costs a draft alone, and it finds the way back. Rarer still, one is verified as well: a
+// trial, which corrects what the costs of two rows and of a draft are thought to be.
 #pragma once
 
 #include <vector>
@@ -22,11 +23,14 @@ namespace nextn {
 
 class DraftController {
  public:
-  // `costs` outlives the controller, which corrects them.
-  DraftController(StepCosts& costs, int max_draft);
+  // `costs` outlives the controller, which corrects them. free_drafts: they take no time worth counting.
+  DraftController(StepCosts& costs, int max_draft, bool free_drafts = false);
 
   // A cycle that may have at most `limit` drafts.
   void begin_cycle(int limit) noexcept;
+  // Tokens in a millisecond, as expected of this cycle: before any draft is made, and of those that were made.
+  double expected_rate() const noexcept;
+  double drafted_rate() const noexcept;
   bool wants_draft() const noexcept;  // one more
   void drafted(float p) noexcept;     // it was made, with this probability in its drafter's eyes
   int n_to_verify() const noexcept;   // of the drafts made, the first so many
@@ -35,6 +39,8 @@ class DraftController {
   void saw(int position, bool right) noexcept;
   // The cycle is over: it verified n_verified drafts and gave n_tokens; the figures are what it took.
   void end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept;
+  // The cycle is over and somebody else's drafts were verified in it.
+  void end_idle_cycle(int n_tokens) noexcept;
 
   // Drafts of a cycle that pay most at the present rates, before any confidence is known; 0: none does.
   int best_length() const noexcept { return best_length_; }
@@ -42,19 +48,24 @@ class DraftController {
  private:
   void choose_length() noexcept;
   bool could_pay() const noexcept;
+  double drafts_ms(int n) const noexcept { return free_drafts_ ? 0 : costs_.drafts(n); }
+  double cycle_ms(int n) const noexcept { return drafts_ms(n) + costs_.verify(n + 1); }
+  void pass_tokens(int n) noexcept;
 
   StepCosts& costs_;
   Acceptance acceptance_;
   int max_draft_;
+  bool free_drafts_;
   int best_length_ = 0;
-  double rate_ = 0;  // tokens in a millisecond: the best there is
+  double best_rate_ = 0;  // tokens in a millisecond, with best_length_ drafts
+  double rate_ = 0;       // the best there is
   // of the last cycles, costs as the table has them
   double recent_tokens_ = 0, recent_ms_ = 0;
-  double until_probe_ = 0;  // tokens
-  double probe_interval_ = 0;
-  bool missed_ = true;  // the last probe
+  double until_probe_ = 0, until_trial_ = 0;  // tokens
+  bool missed_ = true;                        // the last probe
   // of the running cycle
   int limit_ = 0;
+  bool is_trial_ = false;
   std::vector<float> p_;       // of the drafts made
   std::vector<double> chain_;  // P_1 .. P_n of them
 };

@@ -118,6 +118,26 @@ TEST(DraftController, IsNeverMuchSlowerThanPlainDecodingOrTheBestFixedLength) {
   }
 }
 
+// The table says that further rows cost more than they do, so much that no draft seems worth it; or less.
+TEST(DraftController, FindsOutThatATableIsWrong) {
+  const Machine& machine = kMachines[3];
+  const Text text = {[](int) { return 0.8; }};
+  for (const double factor : {0.5, 2.0}) {
+    std::vector<double> wrong = machine.verify;
+    for (size_t i = 1; i < wrong.size(); i++) wrong[i] = std::max(wrong[0], wrong[i] * factor);
+    double misled_ms = 0, informed_ms = 0;
+    for (int seed = 0; seed < kTexts; seed++) {
+      std::mt19937 random(static_cast<uint32_t>(seed));
+      StepCosts wrong_costs(wrong, machine.draft, machine.draft), costs(machine.verify, machine.draft, machine.draft);
+      DraftController misled(wrong_costs, kMaxDraft), informed(costs, kMaxDraft);
+      decode(machine, text, &misled, 0, 0, 1024, random);
+      misled_ms += decode(machine, text, &misled, 0, 1024, 2048, random);
+      informed_ms += decode(machine, text, &informed, 0, 1024, 2048, random);
+    }
+    EXPECT_GT(informed_ms / misled_ms, 0.95) << "table " << factor << " times the truth";
+  }
+}
+
 TEST(DraftController, FollowsAChangeOfContentWithin64Tokens) {
   for (const Machine& machine : {kMachines[0], kMachines[1], kMachines[3]}) {
     for (const bool improving : {false, true}) {

@@ -9,10 +9,13 @@ namespace nextn {
 
 namespace {
 
-constexpr double kDriftRate = 0.1;    // of a surprise that is put down to the machine
-constexpr double kOwnRate = 0.05;     // and to the entry itself
-constexpr double kOwnFade = 0.995;    // of an entry's own correction, with every observation of any entry
-constexpr double kMaxSurprise = 0.5;  // a thread that lost its core for a while says nothing about costs
+constexpr double kDriftRate = 0.1;   // of a surprise that is put down to the machine
+constexpr double kOwnRate = 0.03;    // and to the entry itself, times its unseen observations
+constexpr double kMaxOwnRate = 0.4;  // at most
+constexpr double kOwnFade = 0.998;   // of an entry's own correction, with every observation of any entry
+constexpr double kNeighbour = 0.6;   // of an entry's correction that the next one takes over, and so on
+// A thread that lost its core for a while says little about costs; one that was fast did nothing by accident.
+constexpr double kMaxSurprise = 0.5, kMinSurprise = -2;
 
 }  // namespace
 
@@ -34,28 +37,40 @@ StepCosts StepCosts::guess(int max_draft) {
 
 double StepCosts::verify(int rows) const noexcept {
   const size_t i = static_cast<size_t>(rows - 1);
-  return verify_[i] * std::exp(verify_own_[i] + drift_);
+  return verify_[i] * std::exp(verify_own_[i].factor + drift_);
 }
 
 double StepCosts::drafts(int n) const noexcept {
-  return n == 0 ? 0 : (first_draft_ + (n - 1) * next_draft_) * std::exp(draft_own_ + drift_);
+  return n == 0 ? 0 : (first_draft_ + (n - 1) * next_draft_) * std::exp(draft_own_.factor + drift_);
 }
 
-void StepCosts::saw(double* own, double expected, double ms) noexcept {
-  if (!(ms > 0) || !(expected > 0)) return;
-  const double surprise = std::clamp(std::log(ms / expected), -kMaxSurprise, kMaxSurprise);
-  for (double& o : verify_own_) o *= kOwnFade;
-  draft_own_ *= kOwnFade;
+double StepCosts::saw(Own* own, double expected, double ms) noexcept {
+  if (!(ms > 0) || !(expected > 0)) return 0;
+  const double surprise = std::clamp(std::log(ms / expected), kMinSurprise, kMaxSurprise);
+  const double rate = std::min(kOwnRate * (1 + own->unseen), kMaxOwnRate);
+  own->unseen = -1;
+  for (Own& o : verify_own_) {
+    o.factor *= kOwnFade;
+    o.unseen++;
+  }
+  draft_own_.factor *= kOwnFade;
+  draft_own_.unseen++;
   drift_ += kDriftRate * surprise;
-  *own += kOwnRate * surprise;
+  return rate * surprise;
 }
 
 void StepCosts::saw_verify(int rows, double ms) noexcept {
-  saw(&verify_own_[static_cast<size_t>(rows - 1)], verify(rows), ms);
+  const int i = rows - 1;
+  double correction = saw(&verify_own_[static_cast<size_t>(i)], verify(rows), ms);
+  verify_own_[static_cast<size_t>(i)].factor += correction;
+  // One row tells of itself alone: it is what the others are compared with.
+  for (size_t j = static_cast<size_t>(i) + 1; i > 0 && j < verify_.size(); j++) {
+    verify_own_[j].factor += correction *= kNeighbour;
+  }
 }
 
 void StepCosts::saw_drafts(int n, double ms) noexcept {
-  saw(&draft_own_, drafts(n), ms);
+  draft_own_.factor += saw(&draft_own_, drafts(n), ms);
 }
 
 }  // namespace nextn

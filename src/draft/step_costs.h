@@ -3,7 +3,8 @@
 // took.
 //
 // A correction has two parts: a drift that all costs share (the machine got busier, the context longer), and one of
-// each entry's own, which fades, so that one bad moment of an entry that is no longer used is not believed for ever.
+// each entry's own, of which its neighbours take their share. An entry's own correction weighs more the longer it was
+// not seen, and fades, so that one bad moment of an entry that is no longer used is not believed for ever.
 #pragma once
 
 #include <span>
@@ -36,13 +37,19 @@ class StepCosts {
   double measured_next_draft() const noexcept { return next_draft_; }
 
  private:
-  void saw(double* own, double expected, double ms) noexcept;
+  // What one cost departs from the table, as the logarithm of a factor.
+  struct Own {
+    double factor = 0;
+    int unseen = 0;  // observations of any cost since the last of this one
+  };
+  // The part of a surprise that goes to `own`; the other part goes to the drift.
+  double saw(Own* own, double expected, double ms) noexcept;
 
   std::vector<double> verify_;  // by rows - 1
   double first_draft_, next_draft_;
-  // logarithms of factors
-  std::vector<double> verify_own_;
-  double draft_own_ = 0, drift_ = 0;
+  std::vector<Own> verify_own_;
+  Own draft_own_;
+  double drift_ = 0;
 };
 
 }  // namespace nextn

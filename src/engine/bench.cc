@@ -140,6 +140,7 @@ class Meter {
   GenerateParams params_for(const BenchArm& arm, float temp, int round) const {
     GenerateParams params = options_.params;
     params.draft_max = arm.draft_max;
+    params.suffix_max = arm.suffix_max;
     params.adaptive = arm.adaptive;
     params.ignore_eos = true;
     params.sampling.temp = temp;
@@ -147,7 +148,7 @@ class Meter {
     return params;
   }
 
-  Session& session_for(const BenchArm& arm) noexcept { return arm.draft_max == 0 ? plain_ : drafting_; }
+  Session& session_for(const BenchArm& arm) noexcept { return arm.plain() ? plain_ : drafting_; }
   bool interrupted() const noexcept { return options_.params.stop != nullptr && options_.params.stop->load(); }
 
   Engine& engine_;
@@ -169,7 +170,7 @@ double ratio_of(double a, double b) {
 }  // namespace
 
 BenchReport bench(Engine& engine, const BenchOptions& options) {
-  NEXTN_CHECK(!options.arms.empty() && options.arms.front().draft_max == 0);
+  NEXTN_CHECK(!options.arms.empty() && options.arms.front().plain());
   NEXTN_CHECK(!options.tasks.empty() && !options.temps.empty());
   return Meter(engine, options)();
 }

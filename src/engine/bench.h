@@ -18,8 +18,11 @@ namespace nextn {
 // A way to decode. The first arm of a measurement is the plain one, which the others are compared with.
 struct BenchArm {
   std::string name;
-  int draft_max = 0;      // 0: plain decoding, on a session that leaves the head alone
-  bool adaptive = false;  // at most draft_max, as many as pay
+  int draft_max = 0;      // from the head; with suffix_max 0: plain decoding, on a session that leaves the head alone
+  bool adaptive = false;  // at most so many, as many as pay
+  int suffix_max = 0;     // from the text itself
+
+  bool plain() const noexcept { return draft_max == 0 && suffix_max == 0; }
 };
 
 struct BenchTask {

@@ -1,6 +1,8 @@
 // A pass over a few layers stands for all of them where a whole one is slow: as many as have the whole model's mix of
-// kinds and too many bytes to stay in a cache. Every number of rows is measured in turn, several times over, and the
-// medians count, so that a moment in which the machine was busy is shared by all of them or left out.
+// kinds and too many bytes to stay in a cache. The rows have different tokens, because a mixture of experts sends equal
+// ones to equal experts, and then more rows would seem to cost nothing. Every number of rows is measured in turn,
+// several times over, and the medians count, so that a moment in which the machine was busy is shared by all of them or
+// left out.
 #include "engine/calibration.h"
 
 #include <algorithm>
@@ -17,6 +19,7 @@ constexpr uint64_t kEnoughBytes = 256u << 20;  // of the measured layers: far be
 constexpr double kBudgetMs = 1500;             // measuring stops after the round that reaches it
 constexpr int kMinRounds = 3, kMaxRounds = 15;
 constexpr int kMeasuredDrafts = 3;
+constexpr double kNoHeadMs = 1;  // of drafts that nobody makes
 
 using Clock = std::chrono::steady_clock;
 
@@ -30,18 +33,29 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-// The fewest first layers that have the mix of kinds of all of them and kEnoughBytes.
-int layers_to_measure(const Model& model, const StateShape& shape) {
-  const int n = static_cast<int>(shape.layers.size());
-  const uint64_t bytes = model.weight_bytes()[static_cast<size_t>(WeightRole::kTrunk)];
-  const int n_attention = static_cast<int>(std::ranges::count(shape.layers, LayerKind::kAttention));
-  for (int i = 1, seen = 0; i < n; i++) {
-    seen += shape.layers[static_cast<size_t>(i - 1)] == LayerKind::kAttention;
-    if (seen * n == n_attention * i && bytes * static_cast<uint64_t>(i) / static_cast<uint64_t>(n) >= kEnoughBytes) {
-      return i;
-    }
+// Layers that are measured, and how many of their like there are for each of them.
+struct Stretch {
+  LayerRange layers;
+  double scale;
+};
+
+// Dense layers before the first one with experts, all of them; then the fewest layers that have the mix of kinds of the
+// others and of whose weights a row reads kEnoughBytes.
+std::vector<Stretch> layers_to_measure(const Model& model, const StateShape& shape) {
+  const int n_layers = static_cast<int>(shape.layers.size()), dense = model.info().n_leading_dense;
+  const uint64_t lm_head = model.weight_bytes()[static_cast<size_t>(WeightRole::kLmHead)],
+                 bytes = (model.step_bytes() - lm_head) / static_cast<uint64_t>(n_layers);
+  const std::span<const LayerKind> others = std::span(shape.layers).subspan(static_cast<size_t>(dense));
+  const int n = static_cast<int>(others.size());
+  const int n_attention = static_cast<int>(std::ranges::count(others, LayerKind::kAttention));
+  int n_measured = 0, seen = 0;
+  while (n_measured < n) {
+    seen += others[static_cast<size_t>(n_measured++)] == LayerKind::kAttention;
+    if (seen * n == n_attention * n_measured && bytes * static_cast<uint64_t>(n_measured) >= kEnoughBytes) break;
   }
-  return n;
+  std::vector<Stretch> stretches = {{{dense, dense + n_measured}, static_cast<double>(n) / n_measured}};
+  if (dense > 0) stretches.push_back({{0, dense}, 1});
+  return stretches;
 }
 
 // 1, 2, 3, 4, 6, 8, 12, 16 .. and the last: what lies between is interpolated.
@@ -64,22 +78,29 @@ class Meter {
       : engine_(engine),
         session_(session),
         sampler_(SamplerParams{.temp = 0}, static_cast<int32_t>(engine.model().info().n_vocab)),
-        tokens_(static_cast<size_t>(engine.options().max_draft) + 1),
-        n_layers_(static_cast<int>(engine.model().info().n_layers)),
-        n_measured_(layers_to_measure(engine.model(), engine.state_shape())) {}
+        stretches_(layers_to_measure(engine.model(), engine.state_shape())) {
+    const int64_t n_rows = engine.options().max_draft + 1;
+    for (int64_t i = 0; i < n_rows; i++) {
+      tokens_.push_back(static_cast<int32_t>(engine.model().info().n_vocab * (2 * i + 1) / (2 * n_rows)));
+    }
+  }
 
   // One sure row and drafts, as a cycle has them.
   double step(int rows) {
     const SequenceRows step = {&session_.state(), tokens_.data(), 1, rows - 1};
+    double ms = 0;
+    TensorView hidden;
+    for (const Stretch& s : stretches_) {
+      const auto start = Clock::now();
+      hidden = engine_.model().forward(engine_.ctx(), {&step, 1}, s.layers);
+      ms += ms_since(start) * s.scale;
+      session_.state().restore(0);
+    }
     const auto start = Clock::now();
-    const TensorView hidden = engine_.model().forward(engine_.ctx(), {&step, 1}, n_measured_);
-    const double layers_ms = ms_since(start);
     const TensorView logits = engine_.logits(rows);
     engine_.model().logits(engine_.ctx(), logits, hidden);
     for (int i = 0; i < rows; i++) sampler_.sample(logits.row(i), i, engine_.sampler_scratch());
-    const double rest_ms = ms_since(start) - layers_ms;
-    session_.state().restore(0);
-    return layers_ms * n_layers_ / n_measured_ + rest_ms;
+    return ms + ms_since(start);
   }
 
   // The first draft and the mean of those after it.
@@ -99,8 +120,8 @@ class Meter {
   Engine& engine_;
   Session& session_;
   Sampler sampler_;
-  std::vector<int32_t> tokens_;  // zeros
-  int n_layers_, n_measured_;
+  std::vector<int32_t> tokens_;  // one for each row
+  std::vector<Stretch> stretches_;
 };
 
 StepCosts measure(Engine& engine, Session& session) {
@@ -110,10 +131,11 @@ StepCosts measure(Engine& engine, Session& session) {
   const std::vector<int> rows = row_counts(1 + max_draft);
   std::vector<std::vector<double>> steps(rows.size());
   std::vector<double> first_drafts, next_drafts;
-  meter.step(1);  // warm
+  meter.step(rows.back());  // warm
   const auto start = Clock::now();
   for (int round = 0; round < kMaxRounds && (round < kMinRounds || ms_since(start) < kBudgetMs); round++) {
     for (size_t i = 0; i < rows.size(); i++) steps[i].push_back(meter.step(rows[i]));
+    if (session.head_state() == nullptr) continue;
     const auto [first, next] = meter.drafts();
     first_drafts.push_back(first);
     next_drafts.push_back(next);
@@ -123,13 +145,14 @@ StepCosts measure(Engine& engine, Session& session) {
   std::vector<double> measured, verify;
   for (const std::vector<double>& ms : steps) measured.push_back(median(ms));
   for (int n = 1; n <= 1 + max_draft; n++) verify.push_back(interpolate(rows, measured, n));
+  if (first_drafts.empty()) return {std::move(verify), kNoHeadMs, kNoHeadMs};
   return {std::move(verify), median(first_drafts), median(next_drafts)};
 }
 
 }  // namespace
 
 double calibrate(Engine& engine, Session& session) {
-  if (!engine.model().info().has_head || engine.options().max_draft == 0) return 0;
+  if (engine.options().max_draft == 0) return 0;
   const auto start = Clock::now();
   const CostCache cache = CostCache::of(engine);
   if (const std::optional<StepCosts> known = cache.load()) {

@@ -7,7 +7,7 @@
 namespace nextn {
 
 // Puts the engine's costs in order: from the cache, or by measuring steps of 1 .. 1 + max_draft rows and drafts. The
-// session is cleared. Gives the milliseconds it took. Does nothing for an engine without an MTP head or drafts.
+// session is cleared. Gives the milliseconds it took. Does nothing for an engine without drafts.
 double calibrate(Engine& engine, Session& session);
 
 }  // namespace nextn

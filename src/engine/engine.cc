@@ -68,18 +68,24 @@ Engine::Engine(const EngineOptions& options)
   const int64_t rows = step_rows(options_);
   model_->prepare(rows);
   ctx_.act = ActBuffer(rows, info.widest_input);
-  if (plan_.in_place) ctx_.tiles = TileSlots(pool_.n_threads(), model_->weights().file_tile_bytes());
+  if (plan_.in_place) ctx_.tiles = Slots(pool_.n_threads(), model_->weights().file_tile_bytes());
+  ctx_.rows = Slots(pool_.n_threads(), info.gathered_bytes);
   shape_ = nextn::state_shape(options_, *model_);
   logits_ = Buffer(1 + options_.max_draft, info.n_vocab);
   logits_max_ = Buffer(1 + options_.max_draft, info.n_logit_blocks());
   if (info.has_head) {
-    const RoleBytes bytes = model_->weight_bytes();
-    draft_head_.emplace(
-        ctx_, model_->head_lm_weight(), effective_draft_vocab(options_, *model_), options_.max_draft,
-        bytes[static_cast<size_t>(WeightRole::kTrunk)] + bytes[static_cast<size_t>(WeightRole::kLmHead)]);
+    draft_head_.emplace(ctx_, model_->head_lm_weight(), effective_draft_vocab(options_, *model_), options_.max_draft,
+                        model_->step_bytes());
   }
   scratch_ = SamplerScratch(static_cast<int32_t>(info.n_vocab));
   load_ms_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void Engine::inject(Fault fault) {
+  if (fault == Fault::kReplay && std::ranges::count(shape_.layers, LayerKind::kDeltaNet) == 0) {
+    fail(ErrorCode::kUsage, "--inject replay: expected a model with delta nets, found attention alone");
+  }
+  ctx_.fault = fault;
 }
 
 void Engine::check_prompt(std::span<const int32_t> prompt, int room) const {
@@ -105,7 +111,7 @@ std::vector<MemoryPart> Engine::memory() const {
   parts.push_back({"draft_head", draft_head_bytes(options_, *model_)});
   parts.push_back({"workspace", model_->buffer_bytes(step_rows(options_)) + ctx_.act.size_bytes() +
                                     logits_.size_bytes() + logits_max_.size_bytes() + scratch_.size_bytes() +
-                                    ctx_.tiles.size_bytes()});
+                                    ctx_.tiles.size_bytes() + ctx_.rows.size_bytes()});
   parts.push_back({"program", program_bytes(file_)});
   return parts;
 }

@@ -23,7 +23,7 @@ namespace nextn {
 
 enum class SpecType : uint8_t {
   kAuto,  // the file's MTP head if it has a usable one
-  kNone,  // no drafts; the head is not loaded
+  kNone,  // the head is not loaded
   kMtp,   // the file's MTP head, or an error
 };
 
@@ -36,6 +36,7 @@ enum class Numa : uint8_t {
 
 constexpr int kMaxDraftLimit = 64;
 constexpr int kDefaultMaxDraft = kMaxMatmulRows - 1;  // with the sure row as many as read a weight once
+constexpr int kDefaultMaxSuffixDraft = 31;            // a copy goes on for long
 constexpr int kDefaultContext = 8192;
 
 struct EngineOptions {
@@ -70,6 +71,8 @@ class Engine {
   Model& model() noexcept { return *model_; }
   const HeadVerdict& head_verdict() const noexcept { return verdict_; }
   Ctx& ctx() noexcept { return ctx_; }
+  // Breaks something on purpose from now on. Throws Error{kUsage} for what this model has not got.
+  void inject(Fault fault);
   const char* isa() const noexcept { return ctx_.kernels.isa; }
   double load_ms() const noexcept { return load_ms_; }
 

@@ -58,7 +58,8 @@ std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::Fi
            static_cast<uint64_t>(n_logits * info.n_vocab + (1 + options.max_draft) * info.n_logit_blocks()) *
                sizeof(float) +
            SamplerScratch::size_bytes(static_cast<int32_t>(info.n_vocab)) +
-           TileSlots::size_bytes(default_threads(options.n_threads), model.weights().file_tile_bytes())},
+           Slots::size_bytes(default_threads(options.n_threads), model.weights().file_tile_bytes()) +
+           Slots::size_bytes(default_threads(options.n_threads), info.gathered_bytes)},
       {"program", program_bytes(file)},
       {"kv", sequence.kv},
       {"delta_net_state", sequence.delta},

@@ -62,9 +62,11 @@ std::optional<std::string> difference(const Result& expected, const Result& foun
 struct Source {
   const char* name;
   std::optional<DraftScript> script;  // none: the head
+  bool suffix = false;                // the text itself, besides the head where there is one
 };
 
 constexpr Source kSources[] = {{"the head's drafts", std::nullopt},
+                               {"the text's own", std::nullopt, true},
                                {"right drafts", DraftScript::kRight},
                                {"wrong drafts", DraftScript::kWrong},
                                {"random drafts", DraftScript::kRandom}};
@@ -75,7 +77,7 @@ SelftestReport selftest(const SelftestOptions& options) {
   EngineOptions engine_options = options.engine;
   engine_options.max_draft = kMaxDrafts;
   Engine engine(engine_options);
-  engine.ctx().fault = options.inject;
+  engine.inject(options.inject);
   Session session(engine);
   if (engine.options().n_ctx < kMinContext) {
     fail(ErrorCode::kUsage, "-c: expected a context of at least {} tokens for a selftest, found {}", kMinContext,
@@ -108,7 +110,7 @@ SelftestReport selftest(const SelftestOptions& options) {
     std::vector<int32_t> text = prompt;
     text.insert(text.end(), plain.text.tokens.begin(), plain.text.tokens.end());
     for (const Source& source : kSources) {
-      if (!source.script && !report.has_head) continue;
+      if (!source.script && !source.suffix && !report.has_head) continue;
       int n_different = 0;
       for (int k = 1; k <= kMaxDrafts + 1; k++) {
         // The last run is one whose lengths the controller chooses.
@@ -117,6 +119,7 @@ SelftestReport selftest(const SelftestOptions& options) {
         std::optional<ScriptedDrafter> scripted;
         if (source.script) scripted.emplace(*source.script, text, n_vocab);
         params.drafter = scripted ? &*scripted : nullptr;
+        params.suffix_max = source.suffix ? params.draft_max : 0;
         session.restore(saved);
         const Result drafted = run(session, prompt, params);
         report.n_runs++;

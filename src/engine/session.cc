@@ -5,8 +5,9 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "draft/controller.h"
+#include "draft/draft_sources.h"
 #include "draft/mtp_drafter.h"
+#include "draft/suffix_drafter.h"
 #include "engine/digest.h"
 #include "engine/stop_matcher.h"
 #include "text/tokenizer/stream_decoder.h"
@@ -108,16 +109,13 @@ class Session::Run {
         sampler_(params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab)),
         decoder_(engine_.tokenizer()),
         matcher_(params.stops),
-        draft_max_(std::min(params.draft_max, engine_.options().max_draft)) {
-    out_.stats.drafted.resize(static_cast<size_t>(draft_max_));
-    out_.stats.accepted.resize(static_cast<size_t>(draft_max_));
-    out_.stats.lengths.resize(static_cast<size_t>(draft_max_) + 1);
-    drafts_.resize(static_cast<size_t>(draft_max_) + 1);
-    if (params.drafter == nullptr && session.head_) {
-      own_drafter_.emplace(engine_.model(), *session.head_, engine_.draft_head(), params.draft_p_min);
-    }
-    drafter_ = params.drafter != nullptr ? params.drafter : own_drafter_ ? &*own_drafter_ : nullptr;
-    if (drafter_ != nullptr && draft_max_ > 0 && params.adaptive) controller_.emplace(engine_.costs(), draft_max_);
+        sources_(params.adaptive ? &engine_.costs() : nullptr) {
+    add_sources();
+    const size_t most = static_cast<size_t>(max_draft_);
+    out_.stats.drafted.resize(most);
+    out_.stats.accepted.resize(most);
+    out_.stats.lengths.resize(most + 1);
+    rows_.resize(most + 1);
   }
 
   Generation operator()(std::span<const int32_t> prompt) {
@@ -159,30 +157,34 @@ class Session::Run {
     if (room == 0) return end(EndReason::kContext);
 
     const auto start = Clock::now();
-    const int n_drafted = draft(room), n_drafts = n_to_verify(n_drafted);
+    const std::span<const int32_t> drafts = draft(room);
+    const int n_drafted = static_cast<int>(drafts.size()), n_drafts = n_to_verify(n_drafted);
     const double draft_ms = ms_since(start);
 
     const auto drafted = Clock::now();
-    drafts_[0] = s_.tokens_.back();
-    const SequenceRows rows = {&s_.state_, drafts_.data(), 1, n_drafts};
+    rows_[0] = s_.tokens_.back();
+    std::copy_n(drafts.begin(), n_drafts, rows_.begin() + 1);
+    const SequenceRows rows = {&s_.state_, rows_.data(), 1, n_drafts};
     const TensorView hidden = engine_.model().forward(engine_.ctx(), {&rows, 1}), logits = engine_.logits(1 + n_drafts);
     engine_.model().logits(engine_.ctx(), logits, hidden, engine_.logits_max(1 + n_drafts));
     int n = 0;  // rows that stand
     for (bool right = true; right && !ended_; n++) {
       const Sample sample = choose(n);
-      right = n < n_drafted && sample.token == drafts_[static_cast<size_t>(n) + 1];
       // A draft that was not verified is compared all the same, and tells as much.
-      if (controller_ && n < n_drafted) controller_->saw(n, right);
-      if (n < n_drafted && sample.outcome == SampleOutcome::kToken) drafter_->saw(engine_.ctx(), n, sample.token);
-      right = right && n < n_drafts;
+      if (sample.outcome == SampleOutcome::kToken) sources_.saw(engine_.ctx(), n, sample.token);
+      right = n < n_drafts && sample.token == drafts[static_cast<size_t>(n)];
       if (right) out_.stats.accepted[static_cast<size_t>(n)]++;
       take(sample, logits.row(n));
     }
     s_.accept_rows(hidden, n);
     const double verify_ms = ms_since(drafted);
-    if (controller_) controller_->end_cycle(n_drafts, n, draft_ms, verify_ms);
+    sources_.end_cycle(n_drafts, n, draft_ms, verify_ms);
 
     for (int i = 0; i < n_drafts; i++) out_.stats.drafted[static_cast<size_t>(i)]++;
+    if (suffix_drafter_ && sources_.chosen() == 0) {
+      out_.stats.suffix_drafted += n_drafts;
+      out_.stats.suffix_accepted += std::min(n - 1, n_drafts);
+    }
     out_.stats.unverified += n_drafted - n_drafts;
     out_.stats.lengths[static_cast<size_t>(n_drafts)]++;
     out_.stats.draft_ms += draft_ms;
@@ -190,25 +192,34 @@ class Session::Run {
     out_.stats.cycles++;
   }
 
-  // Makes drafts, drafts_[1] and on; gives their number.
-  int draft(int64_t room) {
-    if (drafter_ == nullptr) return 0;
-    const int64_t left = params_.n_predict < 0 ? room : params_.n_predict - static_cast<int64_t>(out_.tokens.size());
-    const int limit = static_cast<int>(std::max<int64_t>(0, std::min<int64_t>({draft_max_, left - 1, room - 1})));
-    if (controller_) controller_->begin_cycle(limit);
-    if (limit < std::max(1, params_.draft_min)) return 0;
-    drafter_->begin(s_.tokens_);
-    int n = 0;
-    for (Draft draft; n < limit && (!controller_ || controller_->wants_draft()); n++) {
-      if (!drafter_->next(engine_.ctx(), &draft)) break;
-      drafts_[static_cast<size_t>(n) + 1] = draft.token;
-      if (controller_) controller_->drafted(draft.p);
+  void add_sources() {
+    const int most = engine_.options().max_draft;
+    const auto add = [&](Drafter& drafter, int max_draft, bool free_drafts) {
+      max_draft = std::min(max_draft, most);
+      if (max_draft <= 0) return;
+      sources_.add(drafter, max_draft, free_drafts);
+      max_draft_ = std::max(max_draft_, max_draft);
+    };
+    if (params_.drafter != nullptr) return add(*params_.drafter, params_.draft_max, false);
+    if (params_.suffix_max > 0) {
+      suffix_drafter_.emplace(engine_.options().n_ctx);
+      add(*suffix_drafter_, params_.suffix_max, true);
     }
-    return n;
+    if (s_.head_) {
+      head_drafter_.emplace(engine_.model(), *s_.head_, engine_.draft_head(), params_.draft_p_min);
+      add(*head_drafter_, params_.draft_max, false);
+    }
+  }
+
+  std::span<const int32_t> draft(int64_t room) {
+    const int64_t left = params_.n_predict < 0 ? room : params_.n_predict - static_cast<int64_t>(out_.tokens.size());
+    const int limit = static_cast<int>(std::max<int64_t>(0, std::min<int64_t>({max_draft_, left - 1, room - 1})));
+    if (sources_.empty()) return {};
+    return sources_.draft(engine_.ctx(), s_.tokens_, limit < params_.draft_min ? 0 : limit);
   }
 
   int n_to_verify(int n_drafted) const {
-    const int n = controller_ ? controller_->n_to_verify() : n_drafted;
+    const int n = n_drafted == 0 ? 0 : sources_.n_to_verify();
     return n < params_.draft_min ? 0 : n;
   }
 
@@ -261,11 +272,11 @@ class Session::Run {
   Sampler sampler_;
   StreamDecoder decoder_;
   StopMatcher matcher_;
-  const int draft_max_;
-  std::optional<MtpDrafter> own_drafter_;
-  Drafter* drafter_ = nullptr;  // whose drafts are verified; none: plain decoding
-  std::optional<DraftController> controller_;
-  std::vector<int32_t> drafts_;  // the last token, then the drafts
+  std::optional<SuffixDrafter> suffix_drafter_;
+  std::optional<MtpDrafter> head_drafter_;
+  DraftSources sources_;       // none: plain decoding
+  int max_draft_ = 0;          // of a cycle
+  std::vector<int32_t> rows_;  // the last token, then the drafts that are verified
   Digest digest_;
   Generation out_;
   bool ended_ = false;

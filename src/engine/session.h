@@ -21,13 +21,14 @@ struct GenerateParams {
   int64_t n_predict = -1;  // tokens at most; negative: until an end
   std::vector<std::string> stops;
   bool ignore_eos = false;
-  int draft_max = kDefaultMaxDraft;  // drafts of a cycle; never more than the engine's max_draft
+  int draft_max = kDefaultMaxDraft;  // drafts of a cycle from the head; never more than the engine's max_draft
+  int suffix_max = 0;                // and from the text itself (draft/suffix_drafter.h); 0: none
   int draft_min = 0;                 // a draft shorter than this is not verified
   bool adaptive = false;             // draft as many as pay (draft/controller.h); else always draft_max
   float draft_p_min = 0;
   bool digest = false;                      // compute logits_digest
   const std::atomic<bool>* stop = nullptr;  // set from outside: ends with kInterrupt at the next cycle
-  Drafter* drafter = nullptr;               // instead of the model's own head
+  Drafter* drafter = nullptr;               // instead of all others
   std::function<void(std::string_view)> on_text;
 };
 
@@ -38,9 +39,10 @@ struct GenerateStats {
   int64_t prompt_n = 0;
   double prompt_ms = 0, predicted_ms = 0, draft_ms = 0, verify_ms = 0;
   int64_t cycles = 0;
-  std::vector<int64_t> drafted, accepted;  // by position in the draft; of the drafts that were verified
-  std::vector<int64_t> lengths;            // cycles by the number of drafts that they verified
-  int64_t unverified = 0;                  // drafts made and not verified: probes, and ends of drafts that looked weak
+  std::vector<int64_t> drafted, accepted;           // by position in the draft; of the drafts that were verified
+  std::vector<int64_t> lengths;                     // cycles by the number of drafts that they verified
+  int64_t suffix_drafted = 0, suffix_accepted = 0;  // of all these, from the text itself
+  int64_t unverified = 0;  // drafts made and not verified: probes, and ends of drafts that looked weak
 };
 
 struct Generation {

@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "base/error.h"
+#include "model/glm4moe.h"
 #include "model/qwen35.h"
 
 namespace nextn {
@@ -9,24 +10,22 @@ namespace {
 
 struct Architecture {
   std::string_view name;
-  HeadVerdict (*inspect_head)(const gguf::File& file);
-  std::unique_ptr<Model> (*bind)(const gguf::File& file, bool with_head);
+  std::unique_ptr<Model> (*make)(const gguf::File& file);
 };
 
 template <class M>
-constexpr Architecture architecture(std::string_view name) {
-  return {name, M::inspect_head, [](const gguf::File& file, bool with_head) -> std::unique_ptr<Model> {
-            return std::make_unique<M>(file, with_head);
-          }};
+std::unique_ptr<Model> make(const gguf::File& file) {
+  return std::make_unique<M>(file);
 }
 
-constexpr Architecture kArchitectures[] = {architecture<Qwen35>("qwen35")};
+constexpr Architecture kArchitectures[] = {
+    {"qwen35", make<Qwen35>}, {"qwen35moe", make<Qwen35>}, {"glm4moe", make<Glm4Moe>}};
 
-const Architecture& find_architecture(const gguf::File& file) {
+std::unique_ptr<Model> make_model(const gguf::File& file) {
   const std::string_view name = file.string("general.architecture");
   std::string known;
   for (const Architecture& a : kArchitectures) {
-    if (a.name == name) return a;
+    if (a.name == name) return a.make(file);
     known += known.empty() ? "" : ", ";
     known += a.name;
   }
@@ -36,11 +35,13 @@ const Architecture& find_architecture(const gguf::File& file) {
 }  // namespace
 
 HeadVerdict inspect_head(const gguf::File& file) {
-  return find_architecture(file).inspect_head(file);
+  return make_model(file)->inspect_head();
 }
 
 std::unique_ptr<Model> bind_model(const gguf::File& file, bool with_head) {
-  return find_architecture(file).bind(file, with_head);
+  std::unique_ptr<Model> model = make_model(file);
+  model->bind(with_head);
+  return model;
 }
 
 }  // namespace nextn

@@ -1,5 +1,4 @@
-// What an engine sees of a model: rows go in, hidden states and logits come out. One class per architecture implements
-// it.
+// What an engine sees of a model: rows go in, hidden states and logits come out.
 #pragma once
 
 #include <array>
@@ -21,11 +20,21 @@ struct ModelInfo {
   std::string architecture;
   int64_t n_vocab, n_embd, n_layers;  // trunk layers
   int64_t n_ctx_train;
-  int64_t widest_input;  // of any matrix: what ActBuffer must hold
-  bool tied;             // the LM head is the embedding table
-  bool has_head;         // an MTP head is loaded
+  int64_t widest_input;           // of any matrix: what ActBuffer must hold
+  bool tied;                      // the LM head is the embedding table
+  bool has_head;                  // an MTP head is loaded
+  int n_experts, n_experts_used;  // of the layers that have any; 0 where no layer has
+  int n_leading_dense;            // layers before the first one with experts, where there are any
+  size_t gathered_bytes;          // what Ctx::rows must hold for each thread
 
   int64_t n_logit_blocks() const noexcept { return (n_vocab + ops::kMaxBlock - 1) / ops::kMaxBlock; }
+};
+
+// Layers [first, last) of the trunk.
+struct LayerRange {
+  int first, last;
+
+  int n() const noexcept { return last - first; }
 };
 
 // The rows of one sequence in a step of the trunk: they stand at its length and after; the sure rows come first.
@@ -60,12 +69,18 @@ struct HeadVerdict {
 };
 
 // A model is bound first: every tensor is checked and what it takes is known, nothing is in memory yet. load() and
-// prepare() take the memory; the steps come after both.
+// prepare() take the memory; the steps come after both. (inspect_head and bind_model below do the first part.)
 class Model {
  public:
   explicit Model(const gguf::File& file) : weights_(file) {}
   virtual ~Model() = default;
 
+  // Checks and binds the trunk, and the head if it is wanted. Throws Error{kFile} or Error{kUnsupported}.
+  virtual void bind(bool with_head) = 0;
+  // Checks the head alone, instead of bind().
+  virtual HeadVerdict inspect_head() = 0;
+
+  // What follows is for a model that is bound.
   virtual const ModelInfo& info() const noexcept = 0;
   // What a sequence must remember; n_ctx, max_draft and the cache types are the caller's to fill in.
   virtual StateShape state_shape() const = 0;
@@ -87,9 +102,9 @@ class Model {
   // Runs the trunk over the rows of a step, and begins and ends the step of every state. Gives the hidden states after
   // the output norm, (R, n_embd), in the order of the rows; valid until the next call. Fewer than all layers give
   // nothing of use, but take their share of the time.
-  virtual TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, int n_layers) noexcept = 0;
+  virtual TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences, LayerRange layers) noexcept = 0;
   TensorView forward(Ctx& ctx, std::span<const SequenceRows> sequences) noexcept {
-    return forward(ctx, sequences, static_cast<int>(info().n_layers));
+    return forward(ctx, sequences, {0, static_cast<int>(info().n_layers)});
   }
   // out (R, n_vocab) = the trunk's LM head over hidden (R, n_embd). max, where set, (R, n_logit_blocks()): the largest
   // of every ops::kMaxBlock logits in turn, NaN where one of them is NaN.
@@ -104,6 +119,15 @@ class Model {
   virtual const Weight& head_lm_weight() const noexcept = 0;
 
   RoleBytes weight_bytes() const noexcept { return weights_.loaded_bytes(); }
+  // Of weights in memory that a step of one row reads, each once.
+  uint64_t step_bytes() const noexcept {
+    const RoleBytes bytes = weight_bytes();
+    const uint64_t experts = bytes[static_cast<size_t>(WeightRole::kExperts)];
+    return bytes[static_cast<size_t>(WeightRole::kTrunk)] + bytes[static_cast<size_t>(WeightRole::kLmHead)] +
+           (info().n_experts > 0
+                ? experts / static_cast<uint64_t>(info().n_experts) * static_cast<uint64_t>(info().n_experts_used)
+                : 0);
+  }
 
  protected:
   // Points the fields that have no tensor of their own to those they share.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 #include "base/mapped_file.h"
 #include "quant/decode.h"
@@ -25,12 +26,26 @@ size_t row_bytes(DType type, int64_t n) {
 }  // namespace
 
 const char* weight_role_name(WeightRole role) noexcept {
-  constexpr const char* kNames[] = {"trunk", "embedding", "lm_head", "mtp_head"};
+  constexpr const char* kNames[] = {"trunk", "experts", "embedding", "lm_head", "mtp_head"};
   return kNames[static_cast<int>(role)];
 }
 
 bool WeightLoader::has_any(std::string_view prefix) const noexcept {
   return std::ranges::any_of(file_.tensors(), [&](const gguf::TensorInfo& t) { return t.name.starts_with(prefix); });
+}
+
+bool WeightLoader::same_bytes(const std::string& a, const std::string& b) const {
+  const gguf::TensorInfo *const x = file_.tensor(a), *const y = file_.tensor(b);
+  if (x == nullptr || y == nullptr || x->type != y->type || x->shape != y->shape) return false;
+  bool same = true;
+  for (uint64_t at = 0; same && at < x->n_bytes; at += kRunBytes) {
+    const size_t n = std::min<size_t>(kRunBytes, x->n_bytes - at);
+    same = std::memcmp(x->data + at, y->data + at, n) == 0;
+    for (const gguf::TensorInfo* t : {x, y}) {
+      if (file_.is_mapped(*t)) drop_pages(t->data + at, n);
+    }
+  }
+  return same;
 }
 
 const gguf::TensorInfo& WeightLoader::require(const std::string& name, std::initializer_list<int64_t> shape) const {
@@ -52,14 +67,31 @@ const gguf::TensorInfo& WeightLoader::require(const std::string& name, std::init
   return *tensor;
 }
 
-void WeightLoader::matrix(Weight& field, const std::string& name, int64_t k, int64_t n_out, WeightRole role) {
-  const gguf::TensorInfo& tensor = require(name, {k, n_out});
+void WeightLoader::add_matrix(Weight& field, const gguf::TensorInfo& tensor, int64_t k, int64_t n_out,
+                              int64_t n_matrices, int64_t n_scales, WeightRole role) {
   field.format = *pack_format_of(tensor.type);
   field.k = k;
   field.n_out = n_out;
-  const std::string scale = name.substr(0, name.rfind('.')) + ".scale";
-  matrices_.push_back({&field, &tensor, has(scale) ? &require(scale, {1}) : nullptr,
-                       static_cast<size_t>(field.n_tiles()) * tile_bytes(field.format, k), role});
+  field.n_matrices = n_matrices;
+  matrices_.push_back({&field, &tensor, field.tiles_bytes(), role});
+  const std::string scale = tensor.name.substr(0, tensor.name.rfind('.')) + ".scale";
+  if (!has(scale)) return;
+  field.matrices_per_scale = n_matrices / n_scales;
+  vector(field.scales, scale, n_scales, role);
+}
+
+void WeightLoader::matrix(Weight& field, const std::string& name, int64_t k, int64_t n_out, WeightRole role) {
+  add_matrix(field, require(name, {k, n_out}), k, n_out, 1, 1, role);
+}
+
+void WeightLoader::row(Weight& field, const std::string& name, int64_t k, WeightRole role) {
+  add_matrix(field, require(name, {k}), k, 1, 1, 1, role);
+}
+
+void WeightLoader::experts(Weight& field, const std::string& name, int64_t k, int64_t n_out, int64_t n_experts,
+                           int64_t per_expert, WeightRole role) {
+  add_matrix(field, require(name, {k, per_expert * n_out, n_experts}), k, n_out, per_expert * n_experts, n_experts,
+             role);
 }
 
 void WeightLoader::vector(const float*& field, const std::string& name, int64_t n, WeightRole role) {
@@ -80,6 +112,12 @@ void WeightLoader::table(EmbeddingTable& field, const std::string& name, int64_t
   tables_.push_back({&field, &tensor, role});
 }
 
+int64_t WeightLoader::widest_input() const noexcept {
+  int64_t widest = 0;
+  for (const MatrixJob& job : matrices_) widest = std::max(widest, job.field->k);
+  return widest;
+}
+
 void WeightLoader::hold_tables() noexcept {
   hold_tables_ = true;
 }
@@ -88,9 +126,9 @@ void WeightLoader::leave_in_file(uint64_t limit) {
   uint64_t left = limit;
   for (const VectorJob& job : vectors_) left -= std::min<uint64_t>(left, padded(job.bytes));
   for (const TapsJob& job : taps_) left -= std::min<uint64_t>(left, padded(job.bytes));
-  // A cycle runs the head several times, the LM head once more than that, the trunk once.
+  // A cycle runs the head several times, the LM head once more than that, the trunk once, and few of its experts.
   for (const WeightRole role :
-       {WeightRole::kMtpHead, WeightRole::kLmHead, WeightRole::kTrunk, WeightRole::kEmbedding}) {
+       {WeightRole::kMtpHead, WeightRole::kLmHead, WeightRole::kTrunk, WeightRole::kExperts, WeightRole::kEmbedding}) {
     for (MatrixJob& job : matrices_) {
       if (job.role != role) continue;
       job.in_file = padded(job.bytes) > left;
@@ -129,7 +167,7 @@ void WeightLoader::fail_short(const gguf::TensorInfo& tensor) const {
 
 // Threads take runs of whole rows, pack them, and give their pages of the file back before they take the next: of a
 // tensor, no more than the runs in work is held twice.
-void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, TileSlots& slots, bool map) {
+void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, Slots& slots, bool map) {
   const Weight& w = *job.field;
   const gguf::TensorInfo& tensor = *job.tensor;
   const int64_t row = static_cast<int64_t>(row_bytes(tensor.type, w.k)), n_tiles = w.n_tiles();
@@ -140,15 +178,16 @@ void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, 
   pool.run(static_cast<int>((n_tiles + run - 1) / run), [&](int task) {
     const int64_t first = task * run, last = std::min(n_tiles, first + run);
     uint8_t* const slot = slots.take();
-    const uint8_t* const data = tensor.data + first * kTileRows * row;
-    const size_t size = static_cast<size_t>((std::min(w.n_out, last * kTileRows) - first * kTileRows) * row);
+    const int64_t first_row = w.first_row(first), end_row = w.first_row(last - 1) + w.tile_rows(last - 1);
+    const uint8_t* const data = tensor.data + first_row * row;
+    const size_t size = static_cast<size_t>((end_row - first_row) * row);
     if (map && mapped) fetch_pages(data, size);
     for (int64_t t = first; t < last; t++) {
-      const uint8_t* rows = tensor.data + t * kTileRows * row;
+      const uint8_t* rows = tensor.data + w.first_row(t) * row;
       if (!map) {
-        const int64_t n_rows = std::min<int64_t>(kTileRows, w.n_out - t * kTileRows);
         rows = slot;
-        if (!file_.read(tensor, static_cast<size_t>(t * kTileRows * row), static_cast<size_t>(n_rows * row), slot)) {
+        if (!file_.read(tensor, static_cast<size_t>(w.first_row(t) * row), static_cast<size_t>(w.tile_rows(t) * row),
+                        slot)) {
           is_short.store(true);
           break;
         }
@@ -185,9 +224,8 @@ void WeightLoader::load(ThreadPool& pool, const LoadOptions& options) {
   uint8_t* next = storage_.data();
   const auto take = [&](size_t bytes) { return std::exchange(next, next + padded(bytes)); };
 
-  TileSlots slots(pool.n_threads(), slot);
+  Slots slots(pool.n_threads(), slot);
   for (const MatrixJob& job : matrices_) {
-    if (job.scale != nullptr) decode_row(job.scale->type, job.scale->data, 1, &job.field->scale);
     if (job.in_file) {
       job.field->in_file = file_rows(*job.tensor);
       continue;

@@ -20,9 +20,9 @@
 
 namespace nextn {
 
-// What a weight is for, for the memory report.
-enum class WeightRole : uint8_t { kTrunk, kEmbedding, kLmHead, kMtpHead };
-constexpr int kNumWeightRoles = 4;
+// What a weight is for, for the memory report. Experts: the trunk's, those that only some rows are sent to.
+enum class WeightRole : uint8_t { kTrunk, kExperts, kEmbedding, kLmHead, kMtpHead };
+constexpr int kNumWeightRoles = 5;
 const char* weight_role_name(WeightRole role) noexcept;
 
 using LoadProgress = std::function<void(uint64_t done, uint64_t total)>;
@@ -42,19 +42,31 @@ class WeightLoader {
   WeightLoader& operator=(const WeightLoader&) = delete;
 
   const std::string& path() const noexcept { return file_.path(); }
+  std::string_view architecture() const { return file_.string("general.architecture"); }
   bool has(const std::string& name) const noexcept { return file_.tensor(name) != nullptr; }
   bool has_any(std::string_view prefix) const noexcept;  // a tensor whose name begins so
+
+  // Whether both tensors are there, of one type and shape, with the same bytes; reads as much of them as is equal.
+  bool same_bytes(const std::string& a, const std::string& b) const;
 
   // Each of these checks that the tensor is there with exactly this shape (fastest axis first in messages) and a type
   // that nextn computes with, and notes where its data is wanted; the fields are filled by load() and must not move
   // until then. Throws Error{kFile} or Error{kUnsupported} naming the tensor, what was expected and what was found.
-  // A matrix X.weight may have an X.scale of one value, which its products are multiplied by.
+  // A matrix X.weight may have an X.scale of one value, experts one for each: their products are multiplied by it.
   void matrix(Weight& field, const std::string& name, int64_t k, int64_t n_out, WeightRole role);
+  // A (k) tensor as a matrix of one row.
+  void row(Weight& field, const std::string& name, int64_t k, WeightRole role);
+  // A (n_experts, per_expert * n_out, k) tensor: n_experts * per_expert matrices.
+  void experts(Weight& field, const std::string& name, int64_t k, int64_t n_out, int64_t n_experts, int64_t per_expert,
+               WeightRole role);
   void vector(const float*& field, const std::string& name, int64_t n, WeightRole role);
   // A (channels, n_taps) tensor, turned to (n_taps, channels).
   void taps(TensorView& field, const std::string& name, int64_t n_taps, int64_t channels, WeightRole role);
   // A table that is only looked up: its rows stay in the file.
   void table(EmbeddingTable& field, const std::string& name, int64_t n_embd, int64_t n_vocab, WeightRole role);
+
+  // Of any matrix that was asked for.
+  int64_t widest_input() const noexcept;
 
   // Tables come into memory too: nothing is read through the map.
   void hold_tables() noexcept;
@@ -77,7 +89,6 @@ class WeightLoader {
   struct MatrixJob {
     Weight* field;
     const gguf::TensorInfo* tensor;
-    const gguf::TensorInfo* scale;  // of one value; or none
     size_t bytes;
     WeightRole role;
     bool in_file = false;
@@ -101,8 +112,11 @@ class WeightLoader {
   };
 
   const gguf::TensorInfo& require(const std::string& name, std::initializer_list<int64_t> shape) const;
+  void add_matrix(Weight& field, const gguf::TensorInfo& tensor, int64_t k, int64_t n_out, int64_t n_matrices,
+                  int64_t n_scales,
+                  WeightRole role);
   RoleBytes bytes(bool loaded) const noexcept;
-  void pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, TileSlots& slots, bool map);
+  void pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, Slots& slots, bool map);
   void read(const gguf::TensorInfo& tensor, uint8_t* to, ThreadPool& pool);
   FileRows file_rows(const gguf::TensorInfo& tensor) const noexcept;
   [[noreturn]] void fail_short(const gguf::TensorInfo& tensor) const;

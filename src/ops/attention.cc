@@ -25,7 +25,8 @@ namespace {
 void norm_and_rope_head(const Ctx& ctx, const Heads& heads, int64_t r, int h, int head_dim, float eps,
                         const TensorView& cos, const TensorView& sin) noexcept {
   float* const head = heads.x.row(r) + h * heads.stride;
-  ctx.kernels.rms_norm(head, head, heads.norm, head_dim, eps);
+  if (heads.bias != nullptr) ctx.kernels.add(head, heads.bias + h * head_dim, head_dim);
+  if (heads.norm != nullptr) ctx.kernels.rms_norm(head, head, heads.norm, head_dim, eps);
   ctx.kernels.rope(head, cos.row(r), sin.row(r), static_cast<int>(2 * cos.cols));
 }
 
@@ -50,18 +51,20 @@ void norm_and_rope(Ctx& ctx, const Heads& heads, int head_dim, float eps, const 
             [&](int r, int h) { norm_and_rope_head(ctx, heads, r, h, head_dim, eps, cos, sin); });
 }
 
-void norm_rope_store(Ctx& ctx, const Heads& q, const Heads& k, const TensorView& v, int head_dim, float eps,
+void norm_rope_store(Ctx& ctx, const Heads& q, const Heads& k, const Heads& v, int head_dim, float eps,
                      const TensorView& cos, const TensorView& sin, std::span<const AttentionRow> rows) noexcept {
   const OpTimer timer(ctx, "norm_rope_store");
   for_heads(ctx, static_cast<int64_t>(rows.size()), q.n + k.n, [&](int r, int h) {
     if (h < q.n) return norm_and_rope_head(ctx, q, r, h, head_dim, eps, cos, sin);
     h -= q.n;
     norm_and_rope_head(ctx, k, r, h, head_dim, eps, cos, sin);
+    float* const value = v.x.row(r) + h * v.stride;
+    if (v.bias != nullptr) ctx.kernels.add(value, v.bias + h * head_dim, head_dim);
     const AttentionRow& row = rows[static_cast<size_t>(r)];
     if (row.skip_store) return;
     const KvView& c = row.cache;
     kv_store(c.k_type, k.x.row(r) + h * k.stride, head_dim, c.k + row.position * c.k_stride + h * c.k_head);
-    kv_store(c.v_type, v.row(r) + h * head_dim, head_dim, c.v + row.position * c.v_stride + h * c.v_head);
+    kv_store(c.v_type, value, head_dim, c.v + row.position * c.v_stride + h * c.v_head);
   });
 }
 
@@ -70,13 +73,13 @@ namespace {
 // What one call of attend() works on.
 struct Attention {
   Ctx& ctx;
-  const TensorView &out, &qg;
-  int n_kv_heads, n_group, head_dim;
-  float scale;
+  const TensorView &out, &q;
+  const AttentionShape& shape;
+  int n_group, head_dim;
   std::span<const AttentionRow> rows;
 
-  // Head h of row r: queries, then gates.
-  const float* queries(int r, int h) const noexcept { return qg.row(r) + static_cast<int64_t>(h) * 2 * head_dim; }
+  // Head h of row r: queries, then, if it is gated, gates.
+  const float* queries(int r, int h) const noexcept { return q.row(r) + h * shape.query_stride(); }
 };
 
 // Some rows and one KV head: piece after piece is merged into the rows' outputs.
@@ -105,7 +108,7 @@ class AttentionUnit {
       const float whole = 1 / l_[i];
       for (int d = 0; d < a.head_dim; d++) o[d] *= whole;
       const int r = first_row_ + i / a.n_group, h = kv_head_ * a.n_group + i % a.n_group;
-      a.ctx.kernels.sigmoid_gate(o, a.queries(r, h) + a.head_dim, a.head_dim);
+      if (a.shape.gated) a.ctx.kernels.sigmoid_gate(o, a.queries(r, h) + a.head_dim, a.head_dim);
       quantize_part(a.ctx, a.out, r, static_cast<int64_t>(h) * a.head_dim, a.head_dim);
     }
   }
@@ -137,12 +140,12 @@ class AttentionUnit {
     }
     const int64_t at = static_cast<int64_t>(piece) * kKvPiece, o_row = static_cast<int64_t>(a.n_group) * a.head_dim;
     a.ctx.kernels.attend({.q = a.queries(first_row_ + r, kv_head_ * a.n_group),
-                          .q_row = a.qg.stride,
-                          .q_head = int64_t{2} * a.head_dim,
+                          .q_row = a.q.stride,
+                          .q_head = a.shape.query_stride(),
                           .n_rows = count,
                           .n_group = a.n_group,
                           .head_dim = a.head_dim,
-                          .scale = a.scale,
+                          .scale = a.shape.scale,
                           .k_type = c.k_type,
                           .v_type = c.v_type,
                           .k = c.k + at * c.k_stride + kv_head_ * c.k_head,
@@ -179,12 +182,12 @@ constexpr int kMaxSplitUnits = 32;  // with more of them than this, threads have
 
 }  // namespace
 
-void gated_attend_q8(Ctx& ctx, const TensorView& out, const TensorView& qg, int n_heads, int n_kv_heads, int head_dim,
-                     float scale, std::span<const AttentionRow> rows) noexcept {
-  const OpTimer timer(ctx, "gated_attend_q8");
+void attend_q8(Ctx& ctx, const TensorView& out, const TensorView& q, const AttentionShape& shape,
+               std::span<const AttentionRow> rows) noexcept {
+  const OpTimer timer(ctx, "attend_q8");
   ctx.act.source = out.data;
-  const int n_group = n_heads / n_kv_heads, n_rows = static_cast<int>(rows.size());
-  const Attention a = {ctx, out, qg, n_kv_heads, n_group, head_dim, scale, rows};
+  const int n_kv_heads = shape.n_kv_heads, n_group = shape.n_heads / n_kv_heads, n_rows = static_cast<int>(rows.size());
+  const Attention a = {ctx, out, q, shape, n_group, shape.head_dim, rows};
   const int at_once = std::max(1, kMaxAttendQueries / n_group);
   const int n_units = (n_rows + at_once - 1) / at_once * n_kv_heads;
   const auto begin = [&](AttentionUnit& unit, int u) {

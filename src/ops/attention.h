@@ -25,21 +25,31 @@ struct Heads {
   TensorView x;
   int n = 0;
   int64_t stride = 0;
-  const float* norm = nullptr;  // (head_dim)
+  const float* norm = nullptr;  // (head_dim); nothing: not normed
+  const float* bias = nullptr;  // (n * head_dim); nothing: none
 };
 
-// Each head: RMS norm with `norm`, then rope on its first n_rot dimensions; in place.
+// Each head: plus its bias, RMS norm with `norm`, then rope on its first n_rot dimensions; in place.
 void norm_and_rope(Ctx& ctx, const Heads& heads, int head_dim, float eps, const TensorView& cos,
                    const TensorView& sin) noexcept;
 
-// norm_and_rope of q and of k, then k and v (R, Hkv * Dh) into the caches at the rows' positions.
-void norm_rope_store(Ctx& ctx, const Heads& q, const Heads& k, const TensorView& v, int head_dim, float eps,
+// norm_and_rope of q and of k; v plus its bias, in place; then k and v (R, Hkv * Dh) into the caches at the rows'
+// positions.
+void norm_rope_store(Ctx& ctx, const Heads& q, const Heads& k, const Heads& v, int head_dim, float eps,
                      const TensorView& cos, const TensorView& sin, std::span<const AttentionRow> rows) noexcept;
 
-// out (R, H * Dh) = softmax(scale q k^T) v * sigmoid(gate) over positions 0 .. rows[r].position, and out quantised for
-// matmul_q8. qg holds, for every head in turn, head_dim queries and head_dim gates; head h reads KV head h / (H / Hkv).
-// Pieces are cut at absolute multiples of kKvPiece and merged in ascending order.
-void gated_attend_q8(Ctx& ctx, const TensorView& out, const TensorView& qg, int n_heads, int n_kv_heads, int head_dim,
-                     float scale, std::span<const AttentionRow> rows) noexcept;
+struct AttentionShape {
+  int n_heads, n_kv_heads, head_dim;
+  float scale;
+  bool gated = false;  // a head's queries are followed by as many gates
+
+  int64_t query_stride() const noexcept { return (gated ? 2 : 1) * int64_t{head_dim}; }  // from head to head
+};
+
+// out (R, H * Dh) = softmax(scale q k^T) v over positions 0 .. rows[r].position, gated times sigmoid(gate), and out
+// quantised for matmul_q8. q holds, for every head in turn, head_dim queries and, gated, head_dim gates; head h reads
+// KV head h / (H / Hkv). Pieces are cut at absolute multiples of kKvPiece and merged in ascending order.
+void attend_q8(Ctx& ctx, const TensorView& out, const TensorView& q, const AttentionShape& shape,
+               std::span<const AttentionRow> rows) noexcept;
 
 }  // namespace nextn::ops

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kCtx = 700, kHeads = 6, kKvHeads = 2, kDim = 64, kQStride = 2 * kDim;
 constexpr float kScale = 0.3f;
+constexpr ops::AttentionShape kShape = {kHeads, kKvHeads, kDim, kScale, true};
 
 std::vector<float> random_floats(int64_t n, uint32_t seed) {
   std::mt19937 random(seed);
@@ -44,7 +45,7 @@ struct Cache {
     const auto n = static_cast<int64_t>(rows.size());
     const TensorView none(nullptr, n, 0);
     ops::norm_rope_store(ctx, {}, {TensorView(k.data(), n, kKvHeads * kDim), kKvHeads, kDim, ones.data()},
-                         TensorView(v.data(), n, kKvHeads * kDim), kDim, 1e-6f, none, none, rows);
+                         {TensorView(v.data(), n, kKvHeads * kDim), kKvHeads, kDim}, kDim, 1e-6f, none, none, rows);
   }
   static std::vector<float> read(KvType type, const uint8_t* cached) {
     std::vector<float> x(kDim);
@@ -73,8 +74,8 @@ std::vector<float> attend(Ctx& ctx, std::vector<float>& q, const std::vector<ops
     if (i % kQStride >= kDim) q[i] = 100;  // gates that are exactly 1
   }
   ctx.act = ActBuffer(n, kHeads * kDim);
-  ops::gated_attend_q8(ctx, TensorView(out.data(), n, kHeads * kDim), TensorView(q.data(), n, kHeads * kQStride),
-                       kHeads, kKvHeads, kDim, kScale, rows);
+  ops::attend_q8(ctx, TensorView(out.data(), n, kHeads * kDim), TensorView(q.data(), n, kHeads * kQStride), kShape,
+                 rows);
   return out;
 }
 
@@ -210,7 +211,7 @@ TEST(AttentionOp, NormRopeStoreIsItsParts) {
     ops::norm_and_rope(ctx, heads(q_parts, kHeads, kQStride, q_norm), kDim, 1e-6f, c, s);
     ops::norm_and_rope(ctx, heads(k_parts, kKvHeads, kDim, k_norm), kDim, 1e-6f, c, s);
     ops::norm_rope_store(ctx, heads(q, kHeads, kQStride, q_norm), heads(k, kKvHeads, kDim, k_norm),
-                         TensorView(v.data(), n_rows, kKvHeads * kDim), kDim, 1e-6f, c, s, rows);
+                         {TensorView(v.data(), n_rows, kKvHeads * kDim), kKvHeads, kDim}, kDim, 1e-6f, c, s, rows);
     EXPECT_EQ(q, q_parts);
     EXPECT_EQ(k, k_parts);
     for (int r = 0; r < n_rows; r++) {
@@ -238,8 +239,8 @@ TEST(AttentionOp, HeadsAreGatedThenQuantised) {
   std::vector<float> qg = random_floats(2 * kHeads * kQStride, 21), open = qg;
   const std::vector<float> ungated = attend(ctx, open, rows);
   std::vector<float> out(ungated.size());
-  ops::gated_attend_q8(ctx, TensorView(out.data(), 2, kHeads * kDim), TensorView(qg.data(), 2, kHeads * kQStride),
-                       kHeads, kKvHeads, kDim, kScale, rows);
+  ops::attend_q8(ctx, TensorView(out.data(), 2, kHeads * kDim), TensorView(qg.data(), 2, kHeads * kQStride), kShape,
+                 rows);
   for (size_t i = 0; i < out.size(); i++) {
     const double gate = qg[i / kDim * kQStride + kDim + i % kDim];
     EXPECT_NEAR(out[i], ungated[i] / (1 + std::exp(-gate)), 1e-6);
@@ -254,6 +255,58 @@ TEST(AttentionOp, HeadsAreGatedThenQuantised) {
     EXPECT_EQ(std::memcmp(q.data(), ctx.act.q(r, width), q.size()), 0);
     EXPECT_EQ(std::memcmp(scale.data(), ctx.act.scale(r, width), scale.size() * sizeof(float)), 0);
     EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, width), sum.size() * sizeof(int32_t)), 0);
+  }
+}
+
+// Heads without gates, side by side, are the gated ones with gates that are open.
+TEST(AttentionOp, HeadsWithoutGates) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  const Cache cache(ctx, KvType::kF16, KvType::kF16, 22);
+  const std::vector<ops::AttentionRow> rows = {{300, cache.view}, {301, cache.view}};
+  std::vector<float> open = random_floats(2 * kHeads * kQStride, 23), q;
+  const std::vector<float> gated = attend(ctx, open, rows);
+  for (size_t i = 0; i < open.size(); i++) {
+    if (i % kQStride < kDim) q.push_back(open[i]);
+  }
+  std::vector<float> out(gated.size());
+  ops::AttentionShape shape = kShape;
+  shape.gated = false;
+  ops::attend_q8(ctx, TensorView(out.data(), 2, kHeads * kDim), TensorView(q.data(), 2, kHeads * kDim), shape, rows);
+  EXPECT_EQ(out, gated);
+}
+
+// Biases are added before anything else; without a norm, heads are rotated as they are.
+TEST(AttentionOp, BiasesComeFirst) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  const Cache cache(ctx, KvType::kF32, KvType::kF32, 24);
+  const int n_rows = 2, n_pairs = 8;
+  std::vector<float> cos = random_floats(n_rows * n_pairs, 25), sin = random_floats(n_rows * n_pairs, 26),
+                     norm = random_floats(kDim, 27), bias = random_floats(kHeads * kDim, 28);
+  const TensorView c(cos.data(), n_rows, n_pairs), s(sin.data(), n_rows, n_pairs);
+  const std::vector<ops::AttentionRow> rows = {{5, cache.view}, {6, cache.view}};
+  for (const float* const w : {static_cast<const float*>(norm.data()), static_cast<const float*>(nullptr)}) {
+    std::vector<float> q = random_floats(n_rows * kHeads * kDim, 29), k = random_floats(n_rows * kKvHeads * kDim, 30),
+                       v = k, q_sum = q, k_sum = k, v_sum = v;
+    const auto heads = [&](std::vector<float>& x, int n, const float* head_norm, const float* b) {
+      return ops::Heads{TensorView(x.data(), n_rows, n * kDim), n, kDim, head_norm, b};
+    };
+    for (size_t i = 0; i < q.size(); i++) q_sum[i] += bias[i % (kHeads * kDim)];
+    for (size_t i = 0; i < k.size(); i++) v_sum[i] = k_sum[i] += bias[i % (kKvHeads * kDim)];
+    ops::norm_rope_store(ctx, heads(q_sum, kHeads, w, nullptr), heads(k_sum, kKvHeads, w, nullptr),
+                         heads(v_sum, kKvHeads, nullptr, nullptr), kDim, 1e-6f, c, s, rows);
+    const std::vector<uint8_t> k_bytes = cache.k_bytes, v_bytes = cache.v_bytes;
+    ops::norm_rope_store(ctx, heads(q, kHeads, w, bias.data()), heads(k, kKvHeads, w, bias.data()),
+                         heads(v, kKvHeads, nullptr, bias.data()), kDim, 1e-6f, c, s, rows);
+    EXPECT_EQ(q, q_sum);
+    EXPECT_EQ(k, k_sum);
+    EXPECT_TRUE(cache.k_bytes == k_bytes && cache.v_bytes == v_bytes);
+    EXPECT_EQ(std::memcmp(v.data(), cache.view.v + 5 * cache.view.v_stride, v.size() * sizeof(float)), 0);
+    const std::vector<float> before = random_floats(n_rows * kHeads * kDim, 29);
+    if (w == nullptr) {
+      EXPECT_EQ(q[2 * n_pairs], before[2 * n_pairs] + bias[2 * n_pairs]) << "not rotated, not normed";
+    }
   }
 }
 

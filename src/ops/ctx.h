@@ -46,11 +46,11 @@ class ActBuffer {
 
 class StepProfile;
 
-// Room for work on single tiles: a slot for each thread that may be at one.
-class TileSlots {
+// Room for the work of one thread at a time: a slot for each thread that may be at it.
+class Slots {
  public:
-  TileSlots() = default;
-  TileSlots(int n_slots, size_t slot_bytes)  // throws Error{kSystem}
+  Slots() = default;
+  Slots(int n_slots, size_t slot_bytes)  // throws Error{kSystem}
       : n_(n_slots),
         slot_bytes_((slot_bytes + 63) / 64 * 64),
         bytes_(size_bytes(n_slots, slot_bytes)),
@@ -86,15 +86,20 @@ struct Ctx {
   ActBuffer act;
   Fault fault = Fault::kNone;
   StepProfile* profile = nullptr;  // takes the time of every op, when set
-  TileSlots tiles = {};            // for weights that are left in the file: their largest tile
+  Slots tiles = {};                // for weights that are left in the file: their largest tile
+  Slots rows = {};                 // for a mixture of experts: MoeShape::gathered_bytes()
 };
 
 namespace ops {
 
-// Columns [first, first + n) of row r of x, whole blocks of kActBlock, into the activation buffer.
+// Columns [first, first + n) of row r of x, whole blocks of kActBlock, into an activation buffer.
+inline void quantize_part(const Ctx& ctx, ActBuffer& act, const TensorView& x, int64_t r, int64_t first,
+                          int64_t n) noexcept {
+  ctx.kernels.quantize(x.row(r) + first, n, act.q(r, x.cols) + first, act.scale(r, x.cols) + first / kActBlock,
+                       act.sum(r, x.cols) + first / 16);
+}
 inline void quantize_part(Ctx& ctx, const TensorView& x, int64_t r, int64_t first, int64_t n) noexcept {
-  ctx.kernels.quantize(x.row(r) + first, n, ctx.act.q(r, x.cols) + first, ctx.act.scale(r, x.cols) + first / kActBlock,
-                       ctx.act.sum(r, x.cols) + first / 16);
+  quantize_part(ctx, ctx.act, x, r, first, n);
 }
 
 }  // namespace ops

@@ -16,6 +16,8 @@ struct DeltaShape {
 
   int64_t k_column() const noexcept { return static_cast<int64_t>(n_key_heads) * key_dim; }
   int64_t v_column() const noexcept { return 2 * k_column(); }
+  int64_t value_width() const noexcept { return static_cast<int64_t>(n_value_heads) * value_dim; }
+  int64_t channels() const noexcept { return v_column() + value_width(); }
 };
 
 struct DeltaRun {

@@ -241,14 +241,15 @@ TEST(MatmulOp, AMatrixInTheFileGivesTheSameBits) {
         for (float& value : x) value = normal(random);
         ThreadPool pool(2);
         Ctx ctx{select_kernels(nullptr), pool, ActBuffer(n, kWidth)};
-        ctx.tiles = TileSlots(2, tile);
+        ctx.tiles = Slots(2, tile);
         ops::matmul(ctx, {x.data(), n, kWidth}, {{{y.data(), n, n_out}, packed}});
         ops::matmul(ctx, {x.data(), n, kWidth}, {{{z.data(), n, n_out}, in_file}});
         EXPECT_EQ(std::memcmp(y.data(), z.data(), y.size() * sizeof(float)), 0)
             << info.name << " " << n_out << " " << n;
 
         for (Weight w : {packed, in_file}) {
-          w.scale = 0.3f;
+          const float scale = 0.3f;
+          w.scales = &scale;
           const int64_t n_max = (n_out + ops::kMaxBlock - 1) / ops::kMaxBlock;
           std::vector<float> sum(y.size(), 1.0f), max(static_cast<size_t>(n * n_max));
           ops::matmul(ctx, {x.data(), n, kWidth},

@@ -6,9 +6,19 @@
 
 namespace nextn {
 
+Weight Weight::slice(int64_t first, int64_t n) const noexcept {
+  Weight part = *this;
+  const int64_t row = first_row(first);
+  part.n_out = (n - 1) * kTileRows + tile_rows(first + n - 1);
+  part.n_matrices = 1;
+  if (scales != nullptr) part.scales += first / matrix_tiles() / matrices_per_scale;
+  if (tiles != nullptr) part.tiles += first * static_cast<int64_t>(tile_bytes(format, k));
+  if (in_file.data != nullptr) part.in_file.data = in_file.row(row);
+  return part;
+}
+
 void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, uint8_t* tile) noexcept {
-  const int n_rows = static_cast<int>(std::min<int64_t>(kTileRows, w.n_out - t * kTileRows));
-  pack_tile(w.format, rows, static_cast<size_t>(row_bytes), n_rows, w.k, tile);
+  pack_tile(w.format, rows, static_cast<size_t>(row_bytes), static_cast<int>(w.tile_rows(t)), w.k, tile);
 }
 
 void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* out) noexcept {

@@ -20,6 +20,7 @@ CACHE = tempfile.TemporaryDirectory(prefix="nextn-cache-")  # instead of the use
 MODELS = Path(os.environ.get("NEXTN_TEST_MODELS", "."))
 MIXED, Q4 = str(MODELS / "tiny-mixed-q8_0.gguf"), str(MODELS / "tiny-mixed-q4_k_m.gguf")
 NO_HEAD, TIED = str(MODELS / "tiny-no-head.gguf"), str(MODELS / "tiny-tied-q4_k_m.gguf")
+MOE, GLM = str(MODELS / "tiny-moe-mixed-q4_k_m.gguf"), str(MODELS / "tiny-glm45-mixed-q8_0.gguf")
 N_VOCAB, N_EMBD, EOS = 2048, 256, 2045  # of all tiny models
 PROMPT = "The quick brown fox jumps over the lazy dog, and then it sleeps."
 
@@ -190,9 +191,13 @@ class Usage(Case):
         for flag in ("-ctk", "-ctv", "-ctkd", "-ctvd", "--spec-type", "--spec-adaptive"):
             for text in ("x", "F16 ", "q4_0"):
                 self.refused("run", "-p", "a", flag, text)
+        for text in ("", "mtp,", ",suffix", "mtp suffix", "mtp,draft2"):
+            self.refused("run", "-p", "a", "--spec-type", text, mentions=["--spec-type"])
         for text in ("", "x", "0", "-1", "1x", "9" * 40, "Auto"):
             self.refused("run", "-p", "a", "--spec-draft-vocab", text, mentions=["--spec-draft-vocab"])
         self.refused("selftest", "--inject", "x")
+        for command in ("selftest", "bench"):  # attention alone has nothing to replay
+            self.refused(command, "-m", GLM, "--inject", "replay", mentions=["--inject replay"])
         self.refused("run", "-p", "a", env={"NEXTN_ISA": "nonsense"}, mentions=["NEXTN_ISA", "'nonsense'"])
         self.refused("--version", env={"NEXTN_ISA": "nonsense"}, mentions=["NEXTN_ISA"])
         self.refused("run", "-m", NO_HEAD, "-p", "a", "--spec-type", "mtp", mentions=[NO_HEAD])
@@ -312,8 +317,8 @@ class Run(Case):
         self.assertEqual(set(timings), {
             "load_ms", "calibrate_ms", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", "predicted_ms",
             "predicted_per_second", "draft_n", "draft_n_accepted", "drafted_per_position", "accepted_per_position",
-            "cycles", "cycles_per_length", "drafts_unverified", "draft_ms", "verify_ms", "draft_vocab",
-            "draft_head_agreement"})
+            "cycles", "cycles_per_length", "suffix_draft_n", "suffix_draft_n_accepted", "drafts_unverified",
+            "draft_ms", "verify_ms", "draft_vocab", "draft_head_agreement"})
         self.assertEqual(timings["predicted_n"], len(r["tokens"]))
         self.assertEqual(timings["draft_n"], sum(timings["drafted_per_position"]))
         self.assertEqual(timings["draft_n_accepted"], sum(timings["accepted_per_position"]))
@@ -515,7 +520,8 @@ class SameText(Case):
     VARIANTS = [["--spec-draft-n-max", k] for k in (0, 1, 2, 3, 4)] + [
         ["--spec-type", "none"], ["-t", 2], ["-t", 2, "-ub", 7], ["-ub", 1], ["-ub", 7, "--spec-draft-n-max", 4],
         ["-b", 5], ["--spec-draft-p-min", 0.5], ["--spec-draft-vocab", 1000], ["--spec-draft-vocab", 10**9], ["--spec-draft-n-min", 2], ["--spec-draft-n-max", 33],
-        ["--spec-adaptive", "off"], ["--spec-adaptive", "off", "--spec-draft-n-max", 4]]
+        ["--spec-adaptive", "off"], ["--spec-adaptive", "off", "--spec-draft-n-max", 4], ["--spec-type", "suffix"],
+        ["--spec-type", "mtp,suffix", "--spec-adaptive", "off"], ["--spec-type", "auto,suffix", "--spec-draft-n-max", 40]]
 
     def digests(self, *flags, **options):
         r = self.json(*flags, **options)
@@ -606,9 +612,11 @@ class Plan(Case):
         return r
 
     def test_is_what_run_takes(self):
-        for flags in ([], ["-c", 600, "-ctk", "f32"], ["--spec-type", "none"], ["--no-mmap", "-t", 2]):
-            plan = self.plan(MIXED, *flags)
-            run = json.loads(nextn("run", "-m", MIXED, "--json", "--tokens", 1, "-n", 1, *flags).out)
+        for model, flags in ((MIXED, []), (MIXED, ["-c", 600, "-ctk", "f32"]), (MIXED, ["--spec-type", "none"]),
+                             (MIXED, ["--no-mmap", "-t", 2]), (MOE, ["-t", 2]), (GLM, [])):
+            plan = self.plan(model, *flags)
+            self.assertEqual(plan["parts"]["weights_experts"] > 0, model != MIXED)
+            run = json.loads(nextn("run", "-m", model, "--json", "--tokens", 1, "-n", 1, *flags).out)
             taken = {k: v for k, v in run["memory"].items() if k not in ("total", "peak_resident")}
             self.assertEqual(taken, plan["parts"])
             self.assertEqual(run["model"]["n_ctx"], plan["n_ctx"])
@@ -641,17 +649,20 @@ class Plan(Case):
             self.assertEqual(got[key], want[key])
 
     def test_weights_in_the_file(self):
-        whole = self.plan(MIXED, "-c", 512)
-        limit = whole["total"] - whole["parts"]["weights_trunk"] // 2
-        plan = self.plan(MIXED, "-c", 512, "--memory-limit", limit)
-        self.assertEqual(plan["mode"], "in_place")
-        flags = ["-p", PROMPT, "-n", 24, "--temp", 0.8, "-s", 3, "-c", 512]
-        want = self.json(*flags)
-        r = run("--json", *flags, "--memory-limit", limit)
-        self.assertIn("stay in the file", r.err)
-        got = json.loads(r.out)
-        for key in ("tokens", "logits_digest", "state_digest"):
-            self.assertEqual(got[key], want[key])
+        for model, part in ((MIXED, "weights_trunk"), (MOE, "weights_experts"), (GLM, "weights_experts")):
+            whole = self.plan(model, "-c", 512)
+            limit = whole["total"] - whole["parts"][part] // 2
+            plan = self.plan(model, "-c", 512, "--memory-limit", limit)
+            self.assertEqual(plan["mode"], "in_place")
+            if part == "weights_experts":  # they go first
+                self.assertEqual(plan["parts"]["weights_trunk"], whole["parts"]["weights_trunk"])
+            flags = ["--json", "-p", PROMPT, "-n", 24, "--temp", 0.8, "-s", 3, "-c", 512]
+            want = json.loads(run(*flags, model=model).out)
+            r = run(*flags, "--memory-limit", limit, model=model)
+            self.assertIn("stay in the file", r.err)
+            got = json.loads(r.out)
+            for key in ("tokens", "logits_digest", "state_digest"):
+                self.assertEqual(got[key], want[key])
 
     def test_flags(self):
         locked = run("-p", "a", "-n", 2, "--mlock", "--no-mmap")
@@ -696,6 +707,18 @@ class Inspect(Case):
         text = self.text(Q4)
         self.assertIn("MTP head: usable (blk.4, 502.0 KiB; embedding and LM head shared with the trunk)\n", text)
         self.assertIn("norms and vectors", text)
+
+    def test_experts(self):
+        for path, architecture, shared in ((MOE, "qwen35moe", True), (GLM, "glm4moe", False)):
+            r = self.inspect(path)
+            m = r["model"]
+            self.assertEqual((m["architecture"], m["n_layers"], m["n_experts"], m["n_experts_used"], m["n_ff_expert"]),
+                             (architecture, 4, 16, 4, 256))
+            n = sum(g["parameters"] for g in r["tensors"] if g["role"] == "experts")
+            self.assertEqual(n, (4 if shared else 3) * 16 * 3 * 256 * 256)  # GLM's first layer is dense
+            self.assertEqual((r["mtp_head"]["verdict"], r["mtp_head"]["own_lm_head"], r["problems"]),
+                             ("usable", not shared, []))
+            self.assertIn("16, 4 used, FFN 256", self.text(path))
 
     def test_absent(self):
         self.assertEqual(self.inspect(NO_HEAD)["mtp_head"]["verdict"], "absent")

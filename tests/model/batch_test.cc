@@ -98,7 +98,8 @@ TrunkRun run(Engine& engine, const std::vector<size_t>& which) {
   return out;
 }
 
-constexpr const char* kModels[] = {"tiny-loud-f32", "tiny-loud-q4_k_m", "tiny-mixed-q8_0"};
+constexpr const char* kModels[] = {"tiny-loud-f32",        "tiny-loud-q4_k_m",    "tiny-mixed-q8_0",
+                                   "tiny-moe-loud-q4_k_m", "tiny-glm45-loud-f32", "tiny-glm46-mixed-q4_k_m"};
 
 TEST(Batch, TrunkEqualsEachAlone) {
   for (const char* model : kModels) {

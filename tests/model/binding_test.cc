@@ -2,6 +2,8 @@
 // used, keys that are missing, mistyped or contradict each other. The error says file, name, expectation and finding.
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "tiny_model.h"
 
 namespace nextn {
@@ -15,7 +17,9 @@ bool is_head(const std::string& name) {
 }
 
 bool is_optional(const std::string& name) {
-  return name == "output.weight" || name == "blk.4.nextn.shared_head_norm.weight";
+  constexpr std::string_view kOptional[] = {"output.weight", "blk.4.nextn.shared_head_norm.weight",
+                                            "blk.4.nextn.embed_tokens.weight", "blk.4.nextn.shared_head_head.weight"};
+  return std::ranges::count(kOptional, name) > 0;
 }
 
 void load(const Bytes& bytes, SpecType spec) {
@@ -56,8 +60,20 @@ void expect_broken(const std::string& name, const TestModel& m, const std::strin
   }
 }
 
-TEST(Binding, EachTensorMissing) {
-  const TestModel whole(kModel);
+// The models, one of each architecture, and how many of their tensors must be there.
+class Tensors : public testing::TestWithParam<std::pair<const char*, int>> {};
+
+INSTANTIATE_TEST_SUITE_P(Tiny, Tensors,
+                         testing::Values(std::pair{kModel, 69}, std::pair{"tiny-moe-loud-q4_k_m", 94},
+                                         std::pair{"tiny-glm45-loud-q8_0", 95}),
+                         [](const auto& info) {
+                           std::string name = std::string(info.param.first).substr(5);
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST_P(Tensors, EachMissing) {
+  const TestModel whole(GetParam().first);
   int n = 0;
   for (const TestTensor& t : whole.tensors) {
     if (is_optional(t.name)) continue;
@@ -68,11 +84,11 @@ TEST(Binding, EachTensorMissing) {
         fmt::format("m.gguf: {}: expected [{}], the file has no such tensor", t.name, fmt::join(t.shape, ", ")));
     n++;
   }
-  EXPECT_EQ(n, 69);
+  EXPECT_EQ(n, GetParam().second);
 }
 
-TEST(Binding, EachTensorMisshaped) {
-  const TestModel whole(kModel);
+TEST_P(Tensors, EachMisshaped) {
+  const TestModel whole(GetParam().first);
   for (const TestTensor& good : whole.tensors) {
     std::vector<std::vector<int64_t>> wrong = {good.shape, good.shape};
     wrong[0].back() += 1;
@@ -317,7 +333,8 @@ TEST(Keys, Arrays) {
 TEST(Keys, ArchitectureNotKnown) {
   TestModel m(kModel);
   expect_broken_trunk(m.set("general.architecture", "llama"),
-                      "m.gguf: general.architecture: expected one of qwen35, found llama", ErrorCode::kUnsupported);
+                      "m.gguf: general.architecture: expected one of qwen35, qwen35moe, glm4moe, found llama",
+                      ErrorCode::kUnsupported);
 }
 
 // The layer kinds said one by one, and by default, are those of the interval.
@@ -330,6 +347,143 @@ TEST(Keys, LayerKinds) {
   expect_same(dump(m, tokens), interval);
   m.set_array("qwen35.attention.recurrent_layers", std::vector<bool>{true, true, false, false, false});
   expect_broken_trunk(m, "m.gguf: blk.2.attn_q.weight: expected [256, 512], the file has no such tensor");
+}
+
+// ------------------------------------------------------------------------------------------------ experts
+
+constexpr const char *kMoe = "tiny-moe-loud-q4_k_m", *kGlm = "tiny-glm45-loud-q8_0";
+
+// Gate and up of each expert in one tensor: gate's rows, then up's.
+TEST(Experts, GateAndUpInOneTensor) {
+  const std::vector<int32_t> tokens = random_tokens(13, 12);
+  TestModel m(kMoe);
+  const Dump separate = dump(m, tokens);
+  for (int block = 0; block <= 4; block++) {
+    const std::string b = fmt::format("blk.{}.", block);
+    TestTensor gate = m.tensor(b + "ffn_gate_exps.weight"), up = m.tensor(b + "ffn_up_exps.weight");
+    const size_t n = gate.data->size() / 16;
+    Bytes both;
+    for (size_t e = 0; e < 16; e++) {
+      for (const TestTensor* t : {&gate, &up}) {
+        both.insert(both.end(), t->data->begin() + static_cast<std::ptrdiff_t>(e * n),
+                    t->data->begin() + static_cast<std::ptrdiff_t>((e + 1) * n));
+      }
+    }
+    m.remove(gate.name).remove(up.name);
+    gate.name = b + "ffn_gate_up_exps.weight";
+    gate.shape[1] *= 2;
+    gate.data = std::make_shared<const Bytes>(std::move(both));
+    m.tensors.push_back(gate);
+  }
+  expect_same(dump(m, tokens), separate);
+  m.tensor("blk.1.ffn_gate_up_exps.weight").shape = {256, 512, 15};
+  m.tensor("blk.1.ffn_gate_up_exps.weight").resize();
+  expect_broken_trunk(m, "m.gguf: blk.1.ffn_gate_up_exps.weight: expected [256, 512, 16], file has [256, 512, 15]");
+}
+
+// Biases, norms of queries and keys, and the shared expert are there together or not at all, and count when they are.
+TEST(Experts, PartsThatGlmMayHave) {
+  const std::vector<int32_t> tokens = random_tokens(14, 12);
+  TestModel m(kGlm);
+  Dump before = dump(m, tokens);
+  const auto remove_all = [&](std::initializer_list<const char*> parts) {
+    std::erase_if(m.tensors, [&](const TestTensor& t) {
+      return std::ranges::any_of(parts, [&](const char* part) { return t.name.find(part) != std::string::npos; });
+    });
+    const Dump after = dump(m, tokens);
+    EXPECT_FALSE(after.logits == before.logits);
+    EXPECT_FALSE(after.mtp_logits == before.mtp_logits);
+    before = after;
+  };
+  remove_all({"attn_q.bias", "attn_k.bias", "attn_v.bias"});
+  remove_all({"attn_q_norm", "attn_k_norm"});
+  m.set("glm4moe.expert_shared_count", uint32_t{0});
+  remove_all({"shexp"});
+}
+
+TEST(Experts, KeysChangeTheRouting) {
+  const std::vector<int32_t> tokens = random_tokens(15, 12);
+  const TestModel whole(kGlm);
+  const Dump before = dump(whole, tokens);
+  const auto with = [&](const char* key, auto value) {
+    TestModel m = whole;
+    return dump(m.set(key, value), tokens);
+  };
+  EXPECT_TRUE(with("glm4moe.expert_gating_func", uint32_t{0}) == before) << "the sigmoid, as before the key";
+  EXPECT_FALSE(with("glm4moe.expert_gating_func", uint32_t{1}).logits == before.logits);
+  EXPECT_FALSE(with("glm4moe.expert_gating_func", uint32_t{3}).logits == before.logits);
+  EXPECT_FALSE(with("glm4moe.expert_weights_norm", false).logits == before.logits);
+  EXPECT_FALSE(with("glm4moe.expert_weights_scale", 1.0f).logits == before.logits);
+  EXPECT_TRUE(with("glm4moe.expert_weights_scale", 0.0f) == with("glm4moe.expert_weights_scale", 1.0f));
+  EXPECT_TRUE(with("glm4moe.expert_group_count", uint32_t{1}) == before);
+
+  // What a qwen35moe file may leave to feed_forward_length.
+  TestModel m(kMoe);
+  const Dump said = dump(m, tokens);
+  m.remove_key("qwen35moe.expert_feed_forward_length").set("qwen35moe.feed_forward_length", uint32_t{4 * 256});
+  expect_same(dump(m, tokens), said);
+  m.remove_key("qwen35moe.expert_shared_feed_forward_length");
+  const Bytes bytes = m.bytes();
+  expect_error([&] { load(bytes, SpecType::kNone); }, ErrorCode::kFile,
+               "m.gguf: blk.0.ffn_gate_shexp.weight: expected [256, 1024], file has [256, 256]");
+}
+
+TEST(Experts, KeysThatAreWrong) {
+  const auto expect = [](const char* model, const char* key, auto value, const std::string& message,
+                         ErrorCode code = ErrorCode::kFile) {
+    TestModel m(model);
+    expect_broken_trunk(m.set(key, value), fmt::format("m.gguf: {}: {}", key, message), code);
+  };
+  for (const char* model : {kMoe, kGlm}) {
+    const std::string a = model == kMoe ? "qwen35moe." : "glm4moe.";
+    for (const char* key : {"expert_count", "expert_used_count"}) {
+      TestModel m(model);
+      expect_broken_trunk(m.remove_key(a + key), fmt::format("m.gguf: {}{}: expected u32, found no such key", a, key));
+    }
+    expect(model, (a + "expert_count").c_str(), uint32_t{0}, "expected 1 to 1024, found 0");
+    expect(model, (a + "expert_count").c_str(), uint32_t{1025}, "expected 1 to 1024, found 1025");
+    expect(model, (a + "expert_used_count").c_str(), uint32_t{17}, "expected 1 to 16, found 17");
+    expect(model, (a + "expert_group_count").c_str(), uint32_t{2},
+           "expected 0 or 1 (experts that are chosen one by one), found 2", ErrorCode::kUnsupported);
+  }
+  TestModel m(kGlm);
+  expect_broken_trunk(m.remove_key("glm4moe.expert_feed_forward_length"),
+                      "m.gguf: glm4moe.expert_feed_forward_length: expected u32, found no such key");
+  expect(kGlm, "glm4moe.expert_gating_func", uint32_t{4},
+         "expected 1 (softmax), 2 (sigmoid) or 3 (softmax of the chosen), found 4", ErrorCode::kUnsupported);
+  expect(kGlm, "glm4moe.expert_weights_scale", NAN, "expected a number, found nan");
+  expect(kGlm, "glm4moe.leading_dense_block_count", uint32_t{5}, "expected 0 to 4, found 5");
+}
+
+// Tables of the head's own that are the trunk's are held once, and compute the same.
+TEST(Experts, EqualTablesAreHeldOnce) {
+  const std::vector<int32_t> tokens = random_tokens(16, 12);
+  TestModel m(kGlm);
+  const Dump own = dump(m, tokens);
+  const auto bytes_of = [](const TestModel& model, bool in_file) {
+    const Bytes bytes = model.bytes();
+    Engine engine(memory_options(bytes));
+    const WeightLoader& weights = engine.model().weights();
+    return (in_file ? weights.file_bytes() : weights.loaded_bytes())[static_cast<size_t>(WeightRole::kMtpHead)];
+  };
+  const uint64_t loaded = bytes_of(m, false);
+  const size_t table = m.tensor("output.weight").data->size();
+  EXPECT_EQ(bytes_of(m, true), table) << "the embedding table stays in the file";
+
+  m.tensor("blk.4.nextn.embed_tokens.weight").data = m.tensor("token_embd.weight").data;
+  m.tensor("blk.4.nextn.shared_head_head.weight").data = m.tensor("output.weight").data;
+  const Dump equal = dump(m, tokens);
+  EXPECT_EQ(bytes_of(m, false), loaded - table);
+  EXPECT_EQ(bytes_of(m, true), 0u);
+  EXPECT_TRUE(equal.logits == own.logits);
+  EXPECT_FALSE(equal.mtp_logits == own.mtp_logits);
+  Bytes almost = *m.tensor("output.weight").data;
+  almost.back() ^= 1;
+  TestModel last_bit = m;
+  last_bit.tensor("blk.4.nextn.shared_head_head.weight").data = std::make_shared<const Bytes>(std::move(almost));
+  EXPECT_EQ(bytes_of(last_bit, false), loaded);
+  m.remove("blk.4.nextn.embed_tokens.weight").remove("blk.4.nextn.shared_head_head.weight");
+  expect_same(dump(m, tokens), equal);
 }
 
 }  // namespace

@@ -8,8 +8,10 @@
 namespace nextn {
 namespace {
 
-constexpr const char* kModels[] = {"tiny-loud-f32",    "tiny-loud-f16",    "tiny-loud-q8_0", "tiny-loud-q4_k_m",
-                                   "tiny-loud-q5_k_m", "tiny-tied-q4_k_m", "tiny-tied-q8_0", "tiny-no-head"};
+constexpr const char* kModels[] = {"tiny-loud-f32",        "tiny-loud-f16",       "tiny-loud-q8_0",
+                                   "tiny-loud-q4_k_m",     "tiny-loud-q5_k_m",    "tiny-tied-q4_k_m",
+                                   "tiny-tied-q8_0",       "tiny-no-head",        "tiny-moe-loud-f32",
+                                   "tiny-moe-loud-q4_k_m", "tiny-glm45-loud-q8_0"};
 
 uint64_t bytes_of(const MemoryPlan& plan, const std::string& name) {
   for (const MemoryPart& part : plan.parts) {
@@ -69,7 +71,7 @@ TEST(Plan, WeightsLeftInTheFileComputeTheSame) {
     const MemoryPlan whole = plan_of(o);
     const Dump expected = dump(o, tokens);
     uint64_t weights = 0;
-    for (const char* role : {"trunk", "lm_head", "mtp_head"})
+    for (const char* role : {"trunk", "experts", "lm_head", "mtp_head"})
       weights += bytes_of(whole, std::string("weights_") + role);
     uint64_t before = 0;
     for (const uint64_t percent : {95, 60, 20, 0}) {

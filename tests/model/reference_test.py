@@ -20,6 +20,10 @@ import reference
 BOUNDS = {  # file: the largest ratio allowed
     "tiny-loud-f32": 0.0005, "tiny-loud-f16": 0.0005, "tiny-loud-q8_0": 0.04, "tiny-loud-q4_k_m": 0.04,
     "tiny-loud-q5_k_m": 0.04, "tiny-loud-q6_k": 0.04, "tiny-tied-q4_k_m": 0.04, "tiny-tied-q8_0": 0.04,
+    "tiny-moe-loud-f32": 0.0005, "tiny-glm45-loud-f32": 0.0005, "tiny-glm46-loud-f32": 0.0005,
+    # activations of 8 bits send a row to another expert here and there, which changes all of it
+    "tiny-moe-loud-q4_k_m": 0.08, "tiny-glm45-loud-q8_0": 0.08, "tiny-moe-mixed-q4_k_m": 0.16, "tiny-glm45-mixed-q8_0": 0.16,
+    "tiny-glm46-mixed-q4_k_m": 0.16,
     "tiny-no-head": 0.08, "tiny-mixed-q8_0": 0.08, "tiny-mixed-q4_k_m": 0.08,
 }
 
@@ -43,7 +47,7 @@ def main():
         ratio = {key: rms(found[key] - expected[key]) / rms(expected[key]) for key in expected}
         verdict = "ok" if all(r <= bound for r in ratio.values()) else "FAILED"
         failures += verdict != "ok"
-        print(f"{name:18}", *(f"{key} {100 * r:.3f} %" for key, r in ratio.items()), f"(at most {100 * bound:g} %)", verdict)
+        print(f"{name:23}", *(f"{key} {100 * r:.3f} %" for key, r in ratio.items()), f"(at most {100 * bound:g} %)", verdict)
     return failures > 0
 
 

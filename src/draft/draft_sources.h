@@ -1,0 +1,51 @@
+// Whose drafts a cycle verifies: the source that promises the most tokens in a millisecond. Drafts that cost nothing
+// are made first and judged by how sure they are; those that cost a step are judged before they are made.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "draft/controller.h"
+#include "draft/drafter.h"
+
+namespace nextn {
+
+class DraftSources {
+ public:
+  // costs: draft as many as pay; nullptr: always as many as allowed, of the first source that has any. They outlive
+  // the sources, as the drafters do.
+  explicit DraftSources(StepCosts* costs) : costs_(costs) {}
+
+  // max_draft: of one cycle. free_drafts: they take no time worth counting. Of several sources those go first.
+  void add(Drafter& drafter, int max_draft, bool free_drafts);
+  bool empty() const noexcept { return sources_.empty(); }
+  size_t size() const noexcept { return sources_.size(); }
+
+  // Drafts of what follows `tokens`, at most `limit`, valid until the next cycle. There is at least one source.
+  std::span<const int32_t> draft(Ctx& ctx, std::span<const int32_t> tokens, int limit) noexcept;
+  // In the order in which they were added; of the running cycle.
+  size_t chosen() const noexcept { return chosen_; }
+  int n_to_verify() const noexcept;  // of the drafts, the first so many
+  // The trunk's token where the drafts have number n, in ascending order, as far as the drafts were right; and for the
+  // one after the last that was verified.
+  void saw(Ctx& ctx, int n, int32_t token) noexcept;
+  void end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept;
+
+ private:
+  struct Source {
+    Drafter* drafter;
+    int max_draft;
+    bool free_drafts;
+    std::optional<DraftController> controller;
+    std::vector<int32_t> drafts;  // of the running cycle
+    bool right = true;            // all of them so far
+  };
+  void make(Ctx& ctx, Source& source, std::span<const int32_t> tokens, int limit) noexcept;
+
+  StepCosts* costs_;
+  std::vector<Source> sources_;
+  size_t chosen_ = 0;
+};
+
+}  // namespace nextn
