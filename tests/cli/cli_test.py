@@ -187,6 +187,15 @@ class Usage(Case):
         self.refused("run", "-p", "a", "-m", "none.gguf", "--temp", "nan")  # seen before a large file is loaded
         self.refused("run", "-p", "a", "-m", "none.gguf", "-l", "x+1")
 
+    def test_placement_of_tensors(self):
+        said = "have no effect"
+        for flags in (["-ot", "exps=CPU"], ["--override-tensor", "a=CPU,b=CPU", "-ot", "c=CPU"], ["--cpu-moe"], ["-ncmoe", 3]):
+            r = nextn("run", "-p", "a", "-n", 1, *flags)
+            self.assertEqual((r.rc, r.err.count(said)), (0, 1), r.err)
+        self.assertNotIn(said, nextn("run", "-p", "a", "-n", 1).err)
+        for rule in ("exps=CUDA0", "exps", "a=CPU,b=GPU", ""):
+            self.refused("run", "-p", "a", "-ot", rule, mentions=["-ot", "=CPU"])
+
     def test_choices(self):
         for flag in ("-ctk", "-ctv", "-ctkd", "-ctvd", "--spec-type", "--spec-adaptive"):
             for text in ("x", "F16 ", "q4_0"):

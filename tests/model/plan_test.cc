@@ -62,6 +62,17 @@ TEST(Plan, IsWhatIsTaken) {
   }
 }
 
+TEST(Plan, EverySessionTakesItsOwn) {
+  EngineOptions o = open_options("tiny-mixed-q8_0");
+  const MemoryPlan one = plan_of(o);
+  o.n_sessions = 3;
+  const MemoryPlan three = plan_of(o);
+  for (const char* part : {"kv", "delta_net_state", "draft_records", "head_kv", "head_backlog"}) {
+    EXPECT_EQ(bytes_of(three, part), 3 * bytes_of(one, part)) << part;
+  }
+  EXPECT_EQ(bytes_of(three, "workspace"), bytes_of(one, "workspace"));
+}
+
 TEST(Plan, WeightsLeftInTheFileComputeTheSame) {
   const std::vector<int32_t> tokens = random_tokens(9, 40);
   for (const char* name : kModels) {
