@@ -15,7 +15,7 @@ void divide_by_rope_freqs(const gguf::File& file, std::vector<double>& freq) {
   if (tensor == nullptr) return;
   const int64_t n = static_cast<int64_t>(freq.size());
   if (tensor->shape != decltype(tensor->shape){n, 1, 1, 1} || tensor->type != DType::kF32) {
-    fail(ErrorCode::kFile, "{}: {}: expected [{}] of type F32, file has [{}] of type {}", file.path(), kName, n,
+    fail(ErrorCode::kFile, "{}: {}: expected [{}] of type F32, file has {} of type {}", file.path(), kName, n,
          tensor->shape_text(), dtype_info(tensor->type).name);
   }
   std::vector<float> divisors(freq.size());

@@ -19,9 +19,9 @@ std::unique_ptr<Model> make(const gguf::File& file) {
   return std::make_unique<M>(file);
 }
 
-constexpr Architecture kArchitectures[] = {{"qwen35", make<Qwen35>},   {"qwen35moe", make<Qwen35>},
-                                           {"glm4moe", make<Glm4Moe>}, {"qwen3", make<Llama>},
-                                           {"qwen2", make<Llama>},     {"llama", make<Llama>}};
+constexpr Architecture kArchitectures[] = {
+    {"qwen35", make<Qwen35>}, {"qwen35moe", make<Qwen35>}, {"qwen3next", make<Qwen35>}, {"glm4moe", make<Glm4Moe>},
+    {"qwen3", make<Llama>},   {"qwen2", make<Llama>},      {"llama", make<Llama>}};
 
 std::unique_ptr<Model> make_model(const gguf::File& file) {
   const std::string_view name = file.string("general.architecture");

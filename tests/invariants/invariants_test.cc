@@ -307,7 +307,8 @@ TEST_P(Invariants, SelftestPassesAndNoticesEveryFault) {
   EXPECT_EQ(good.n_runs, good.has_head ? 90 : 72);
   EXPECT_EQ(good.n_different, 0) << good.first_difference;
   const std::string name = GetParam();
-  const bool has_deltas = name.starts_with("tiny-mixed") || name.starts_with("tiny-moe");
+  const bool has_deltas =
+      name.starts_with("tiny-mixed") || name.starts_with("tiny-moe") || name.starts_with("tiny-next");
   for (const Fault fault : {Fault::kReplay, Fault::kKv, Fault::kOrder}) {
     options.inject = fault;
     if (fault == Fault::kReplay && !has_deltas) {
@@ -367,8 +368,8 @@ TEST_P(Invariants, ASnapshotOfSomethingElseIsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Tiny, Invariants,
                          testing::Values("tiny-mixed-q8_0", "tiny-mixed-q4_k_m", "tiny-moe-mixed-q4_k_m",
-                                         "tiny-glm45-mixed-q8_0", "tiny-glm46-mixed-q4_k_m", "tiny-qwen3-mixed-q8_0",
-                                         "tiny-llama-mixed-q4_k_m"),
+                                         "tiny-glm45-mixed-q8_0", "tiny-glm46-mixed-q4_k_m", "tiny-next-mixed-q8_0",
+                                         "tiny-qwen3-mixed-q8_0", "tiny-llama-mixed-q4_k_m"),
                          [](const auto& info) {
                            std::string name = std::string(info.param).substr(5);
                            std::erase(name, '-');

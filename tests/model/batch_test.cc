@@ -99,10 +99,12 @@ TrunkRun run(Engine& engine, const std::vector<size_t>& which) {
 }
 
 constexpr const char* kWithHead[] = {"tiny-loud-f32",        "tiny-loud-q4_k_m",    "tiny-mixed-q8_0",
-                                     "tiny-moe-loud-q4_k_m", "tiny-glm45-loud-f32", "tiny-glm46-mixed-q4_k_m"};
-constexpr const char* kModels[] = {"tiny-loud-f32",          "tiny-loud-q4_k_m",      "tiny-mixed-q8_0",
-                                   "tiny-moe-loud-q4_k_m",   "tiny-glm45-loud-f32",   "tiny-glm46-mixed-q4_k_m",
-                                   "tiny-qwen2-loud-q4_k_m", "tiny-qwen3-mixed-q8_0", "tiny-llama-mixed-q4_k_m"};
+                                     "tiny-moe-loud-q4_k_m", "tiny-glm45-loud-f32", "tiny-glm46-mixed-q4_k_m",
+                                     "tiny-next-mixed-q8_0"};
+constexpr const char* kModels[] = {"tiny-loud-f32",          "tiny-loud-q4_k_m",       "tiny-mixed-q8_0",
+                                   "tiny-moe-loud-q4_k_m",   "tiny-glm45-loud-f32",    "tiny-glm46-mixed-q4_k_m",
+                                   "tiny-next-mixed-q8_0",   "tiny-qwen2-loud-q4_k_m", "tiny-qwen3-mixed-q8_0",
+                                   "tiny-llama-mixed-q4_k_m"};
 
 TEST(Batch, TrunkEqualsEachAlone) {
   for (const char* model : kModels) {

@@ -71,7 +71,7 @@ class Tensors : public testing::TestWithParam<std::pair<const char*, int>> {};
 INSTANTIATE_TEST_SUITE_P(Tiny, Tensors,
                          testing::Values(std::pair{kModel, 69}, std::pair{"tiny-moe-loud-q4_k_m", 94},
                                          std::pair{"tiny-glm45-loud-q8_0", 95}, std::pair{"tiny-qwen3-mixed-q8_0", 46},
-                                         std::pair{"tiny-qwen2-loud-q4_k_m", 50},
+                                         std::pair{"tiny-next-mixed-q8_0", 91}, std::pair{"tiny-qwen2-loud-q4_k_m", 50},
                                          std::pair{"tiny-llama-mixed-q4_k_m", 38}),
                          [](const auto& info) {
                            std::string name = std::string(info.param.first).substr(5);
@@ -341,8 +341,9 @@ TEST(Keys, Arrays) {
 
 TEST(Keys, ArchitectureNotKnown) {
   TestModel m(kModel);
-  expect_broken_trunk(m.set("general.architecture", "llama"),
-                      "m.gguf: general.architecture: expected one of qwen35, qwen35moe, glm4moe, found llama",
+  expect_broken_trunk(m.set("general.architecture", "mamba"),
+                      "m.gguf: general.architecture: expected one of qwen35, qwen35moe, qwen3next, glm4moe, qwen3, "
+                      "qwen2, llama, found mamba",
                       ErrorCode::kUnsupported);
 }
 
@@ -555,7 +556,7 @@ TEST(Dense, WhatIsRefused) {
   expect_broken_trunk(m.set("llama.expert_count", uint32_t{8}),
                       "m.gguf: llama.expert_count: expected 0 (a dense model), found 8", ErrorCode::kUnsupported);
   m = whole;
-  expect_broken_trunk(m.set("llama.rope.scaling.type", std::string("yarn")),
+  expect_broken_trunk(m.set("llama.rope.scaling.type", "yarn"),
                       "m.gguf: llama.rope.scaling.type: expected none or linear, found yarn", ErrorCode::kUnsupported);
   m = whole;
   m.tensors.push_back(vector_of("rope_factors_long.weight", 32, 1));

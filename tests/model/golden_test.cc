@@ -114,7 +114,7 @@ std::string golden_name(const testing::TestParamInfo<GoldenModel>& info) {
 INSTANTIATE_TEST_SUITE_P(Tiny, Golden, testing::ValuesIn(kGolden), golden_name);
 INSTANTIATE_TEST_SUITE_P(Tiny, GoldenEightBits, testing::Values(kGolden[0]), golden_name);
 
-// Models without a head, and what Hugging Face transformers computes with the same weights.
+// Models without their head, if they have one, and what Hugging Face transformers computes with the same weights.
 class GoldenOfTransformers : public testing::TestWithParam<const char*> {};
 
 TEST_P(GoldenOfTransformers, Kv) {
@@ -134,17 +134,17 @@ TEST_P(GoldenOfTransformers, Kv) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, GoldenOfTransformers, testing::Values("qwen3", "qwen2", "llama", "llama-biases"),
-                         [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Tiny, GoldenOfTransformers,
+                         testing::Values("qwen3", "qwen2", "llama", "llama-biases", "qwen3next"), [](const auto& info) {
                            std::string name = info.param;
                            std::erase(name, '-');
                            return name;
                          });
 
-constexpr const char* kModels[] = {"tiny-loud-f32",          "tiny-loud-f16",          "tiny-loud-q8_0",
-                                   "tiny-loud-q4_k_m",       "tiny-tied-q4_k_m",       "tiny-moe-loud-q4_k_m",
-                                   "tiny-glm45-loud-q8_0",   "tiny-glm46-loud-f32",    "tiny-qwen3-mixed-q8_0",
-                                   "tiny-qwen2-loud-q4_k_m", "tiny-llama-mixed-q4_k_m"};
+constexpr const char* kModels[] = {"tiny-loud-f32",         "tiny-loud-f16",          "tiny-loud-q8_0",
+                                   "tiny-loud-q4_k_m",      "tiny-tied-q4_k_m",       "tiny-moe-loud-q4_k_m",
+                                   "tiny-glm45-loud-q8_0",  "tiny-glm46-loud-f32",    "tiny-next-mixed-q8_0",
+                                   "tiny-qwen3-mixed-q8_0", "tiny-qwen2-loud-q4_k_m", "tiny-llama-mixed-q4_k_m"};
 
 TEST(SameBytes, AnyNumberOfRowsAtOnce) {
   const std::vector<int32_t> tokens = random_tokens(1, 40);
