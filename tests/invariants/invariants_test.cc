@@ -110,7 +110,9 @@ TEST_P(Invariants, DraftsChangeNothing) {
     o.draft_vocab = draft_vocab;
     Engine engine(o);
     const bool has_head = engine.model().info().has_head;
-    EXPECT_EQ(engine.draft_head().cut(), has_head && draft_vocab != kDraftVocabFull);
+    if (has_head) {
+      EXPECT_EQ(engine.draft_head().cut(), draft_vocab != kDraftVocabFull);
+    }
     Session session(engine);
     GenerateParams nothing = generate_params(0, 0);
     session.generate(std::span(prompt).first(kPromptLength - 1), nothing);
