@@ -496,6 +496,13 @@ TEST(Experts, EqualTablesAreHeldOnce) {
   expect_same(dump(m, tokens), equal);
 }
 
+TEST(Experts, LegacyFilesOfQwen3NextAreRefused) {
+  TestModel m("tiny-next-mixed-q8_0");
+  m.add_copy("blk.0.ssm_in.weight", "blk.0.attn_qkv.weight");
+  expect_broken_trunk(m, "m.gguf: blk.0.ssm_in.weight: expected attn_qkv and attn_gate, found them in one tensor",
+                      ErrorCode::kUnsupported);
+}
+
 // ------------------------------------------------------------------------------------------------ dense decoders
 
 constexpr const char* kLlama = "tiny-llama-mixed-q4_k_m";
