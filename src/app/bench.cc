@@ -422,7 +422,8 @@ int bench_main(int argc, char** argv) {
   if (!parse_flags(app, argc, argv, &status)) return status;
   check_flags(flags);
   const Fault fault = parse_fault(flags.inject);
-  const EngineOptions engine_options = flags.model.engine_options();
+  EngineOptions engine_options = flags.model.engine_options();
+  engine_options.n_sessions = 2;  // the plain arm has its own
   if (!flags.plot.empty()) write_file(flags.plot, "", "ab");
 
   Engine engine(engine_options);

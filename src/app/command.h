@@ -30,6 +30,9 @@ struct ModelFlags {
   float draft_p_min = 0;
   std::string memory_limit, numa;
   bool no_mmap = false, mlock = false;
+  std::vector<std::string> override_tensors;
+  bool cpu_moe = false;
+  std::optional<int> n_cpu_moe;
 
   void add_to(CLI::App& app);
   EngineOptions engine_options() const;  // throws Error{kUsage}
@@ -37,6 +40,9 @@ struct ModelFlags {
   int head_drafts() const;
   int suffix_drafts() const;
   bool adaptive() const noexcept { return spec_adaptive == "on"; }
+
+ private:
+  void check_placement() const;
 };
 
 // Parses argv (argv[0] is the subcommand), after spelling llama.cpp's one-dash long flags (-ctk) with two. Gives true

@@ -19,7 +19,8 @@ namespace {
 constexpr std::pair<const char*, const char*> kOneDash[] = {
     {"-ub", "--ubatch-size"},         {"-ctk", "--cache-type-k"},       {"-ctv", "--cache-type-v"},
     {"-ctkd", "--spec-draft-type-k"}, {"-ctvd", "--spec-draft-type-v"}, {"-fa", "--flash-attn"},
-    {"-ngl", "--n-gpu-layers"},
+    {"-ngl", "--n-gpu-layers"},       {"-ot", "--override-tensor"},     {"-cmoe", "--cpu-moe"},
+    {"-ncmoe", "--n-cpu-moe"},
 };
 
 // Flags of other engines that mean nothing here, and say so nowhere: the outcome is the same.
@@ -39,8 +40,6 @@ constexpr std::pair<const char*, const char*> kRefused[] = {
     {"--model-draft", "drafts come from the model's own MTP head for now"},
     {"-tb", "prompt and text use the same threads: -t"},
     {"--threads-batch", "prompt and text use the same threads: -t"},
-    {"-ot", "there is one device, the CPU"},
-    {"--override-tensor", "there is one device, the CPU"},
     {"--draft-n-max", "expected --spec-draft-n-max"},
     {"--chat", "not yet: -p continues a text as it stands"},
     {"-cnv", "not yet: -p continues a text as it stands"},
@@ -163,9 +162,29 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_flag("--mlock", mlock, "keep the weights from being swapped out");
   app.add_option("--numa", numa, "distribute or isolate, on machines with several memory nodes");
   app.add_flag_callback("--mtp", [this] { spec_type = "mtp"; }, "the same as --spec-type mtp");
+  app.add_option("--override-tensor", override_tensors)->group("");
+  app.add_flag("--cpu-moe", cpu_moe)->group("");
+  app.add_option("--n-cpu-moe", n_cpu_moe)->group("");
   for (const auto& [names, has_value] : kWithoutEffect) {
     CLI::Option* const option = app.add_option(names, "accepted, without effect");
     option->group("")->expected(has_value ? 1 : 0);
+  }
+}
+
+// "exps=CPU,attn=CPU": where other engines keep tensors. There is one place here.
+void ModelFlags::check_placement() const {
+  for (const std::string& list : override_tensors) {
+    for (size_t at = 0; at <= list.size();) {
+      const size_t comma = std::min(list.find(',', at), list.size());
+      const std::string rule = list.substr(at, comma - at);
+      if (!rule.ends_with("=CPU")) {
+        fail(ErrorCode::kUsage, "-ot: expected REGEX=CPU, there is no other device, found '{}'", rule);
+      }
+      at = comma + 1;
+    }
+  }
+  if (!override_tensors.empty() || cpu_moe || n_cpu_moe) {
+    print_stderr("nextn: -ot and --cpu-moe have no effect: there is one device, the CPU\n");
   }
 }
 
@@ -178,6 +197,7 @@ int ModelFlags::suffix_drafts() const {
 }
 
 EngineOptions ModelFlags::engine_options() const {
+  check_placement();
   EngineOptions o;
   set_model(o, model);
   o.n_threads = in_range("-t", threads, 0, 1024);

@@ -12,7 +12,8 @@ constexpr double kProbeShare = 0.006;                             // of the time
 constexpr double kMinProbeInterval = 4, kMaxProbeInterval = 128;  // tokens
 constexpr double kTrialShare = 0.002;                             // and trials
 constexpr double kMinTrialInterval = 96, kMaxTrialInterval = 1024;
-constexpr double kAfterHit = 0.25;  // of the interval, while probes are right
+constexpr double kAfterGain = 4;  // tokens to the next trial
+constexpr double kOverdraft = 3;  // probes on credit, while they are right: the text may have changed
 constexpr double kRecentKeep = 0.9;
 constexpr double kMargin = 1.01;  // a gain smaller than this is not worth a guess
 
@@ -23,6 +24,7 @@ DraftController::DraftController(StepCosts& costs, int max_draft, bool free_draf
       acceptance_(max_draft),
       max_draft_(max_draft),
       free_drafts_(free_drafts),
+      since_probe_(kMaxProbeInterval),
       until_trial_(kMinTrialInterval) {
   NEXTN_CHECK(max_draft <= costs.max_draft());
   p_.reserve(static_cast<size_t>(max_draft));
@@ -44,6 +46,20 @@ void DraftController::choose_length() noexcept {
   }
 }
 
+// The best length if every draft were right as often as the first one is; at least 1.
+int DraftController::trial_length() const noexcept {
+  const double first = acceptance_.at(0);
+  double expected = 1, chain = 1, best_rate = 0;
+  int best = 1;
+  for (int k = 1; k <= max_draft_; k++) {
+    expected += chain *= first;
+    if (expected / cycle_ms(k) <= best_rate) continue;
+    best_rate = expected / cycle_ms(k);
+    best = k;
+  }
+  return best;
+}
+
 // Whether drafts that are always right would be worth it: else there is nothing to look for.
 bool DraftController::could_pay() const noexcept {
   for (int k = 1; k <= max_draft_; k++) {
@@ -60,7 +76,7 @@ void DraftController::begin_cycle(int limit) noexcept {
   rate_ = best_rate_;
   // What was reached lately counts too: confidences let drafts stop where they would fail, so it may be more.
   if (best_length_ > 0 && recent_ms_ > 0) rate_ = std::max(rate_, recent_tokens_ / recent_ms_);
-  is_trial_ = best_length_ == 0 && until_trial_ <= 0 && limit_ > 0;
+  trial_length_ = best_length_ == 0 && until_trial_ <= 0 ? std::min(trial_length(), limit_) : 0;
 }
 
 double DraftController::expected_rate() const noexcept {
@@ -83,7 +99,8 @@ double DraftController::drafted_rate() const noexcept {
 bool DraftController::wants_draft() const noexcept {
   const int n = static_cast<int>(p_.size());
   if (n >= limit_) return false;
-  if (best_length_ == 0 && n == 0) return is_trial_ || (until_probe_ <= 0 && could_pay());
+  if (n < trial_length_) return true;
+  if (best_length_ == 0 && n == 0) return probe_is_due() && could_pay();
   double chain = n == 0 ? 1 : chain_.back();
   double gain = 0, best = 0, stop = 0;  // beyond the n drafts made; stop: by verifying fewer of them
   double lost = 0;
@@ -114,7 +131,7 @@ int DraftController::n_to_verify() const noexcept {
       best = m;
     }
   }
-  return is_trial_ ? std::max(best, 1) : best;
+  return std::max(best, std::min(trial_length_, static_cast<int>(p_.size())));
 }
 
 void DraftController::saw(int position, bool right) noexcept {
@@ -130,8 +147,9 @@ void DraftController::end_cycle(int n_verified, int n_tokens, double draft_ms, d
   costs_.saw_verify(n_verified + 1, verify_ms);
   pass_tokens(n_tokens);
   if (n_verified > 0) {
-    const double plain = cycle_ms(0), interval = (cycle_ms(1) - plain) / (kTrialShare * plain);
-    until_trial_ = std::clamp(interval, kMinTrialInterval, kMaxTrialInterval);
+    const double plain = cycle_ms(0), lost_ms = draft_ms + verify_ms - n_tokens * plain;
+    until_trial_ =
+        lost_ms > 0 ? std::clamp(lost_ms / (kTrialShare * plain), kMinTrialInterval, kMaxTrialInterval) : kAfterGain;
   }
 }
 
@@ -142,14 +160,20 @@ void DraftController::end_idle_cycle(int n_tokens) noexcept {
 void DraftController::pass_tokens(int n) noexcept {
   acceptance_.age();
   until_trial_ -= n;
-  until_probe_ -= n;
+  since_probe_ += n;
+  const double probe = drafts_ms(1);
+  probe_credit_ = std::min(probe_credit_ + kProbeShare * n * cycle_ms(0), probe);
   if (p_.empty()) return;
-  if (free_drafts_) {
-    until_probe_ = 0;
-    return;
-  }
-  const double interval = drafts_ms(1) / (kProbeShare * cycle_ms(0));
-  until_probe_ = std::clamp(interval * (missed_ ? 1 : kAfterHit), missed_ ? kMinProbeInterval : 1, kMaxProbeInterval);
+  since_probe_ = 0;
+  if (best_length_ > 0) return;
+  probe_credit_ = std::max(probe_credit_ - drafts_ms(static_cast<int>(p_.size())), -kOverdraft * probe);
+}
+
+bool DraftController::probe_is_due() const noexcept {
+  if (free_drafts_ || since_probe_ >= kMaxProbeInterval) return true;
+  const double probe = drafts_ms(1);
+  if (!missed_) return probe_credit_ >= (1 - kOverdraft) * probe;
+  return since_probe_ >= kMinProbeInterval && probe_credit_ >= probe;
 }
 
 }  // namespace nextn

@@ -10,8 +10,9 @@
 // and of the drafts made, the first m are verified that make P_1 + .. + P_m - r verify(m + 1) largest.
 //
 // Where no draft is worth it, one is made now and then all the same and compared with what the trunk chooses, without
-// being verified: such a probe costs a draft alone, and it finds the way back. Rarer still, one is verified as well: a
-// trial, which corrects what the costs of two rows and of a draft are thought to be.
+// being verified: such a probe costs a draft alone, and it finds the way back. Rarer still some are verified as well: a
+// trial, which corrects what such a cycle is thought to cost and what is thought of drafts deeper than a probe sees. A
+// trial that cost nothing is soon followed by another.
 #pragma once
 
 #include <vector>
@@ -47,7 +48,9 @@ class DraftController {
 
  private:
   void choose_length() noexcept;
+  int trial_length() const noexcept;
   bool could_pay() const noexcept;
+  bool probe_is_due() const noexcept;
   double drafts_ms(int n) const noexcept { return free_drafts_ ? 0 : costs_.drafts(n); }
   double cycle_ms(int n) const noexcept { return drafts_ms(n) + costs_.verify(n + 1); }
   void pass_tokens(int n) noexcept;
@@ -61,11 +64,13 @@ class DraftController {
   double rate_ = 0;       // the best there is
   // of the last cycles, costs as the table has them
   double recent_tokens_ = 0, recent_ms_ = 0;
-  double until_probe_ = 0, until_trial_ = 0;  // tokens
-  bool missed_ = true;                        // the last probe
+  double probe_credit_ = 0;  // ms that probes may take, earned by the time that passes
+  double since_probe_ = 0;   // tokens
+  bool missed_ = true;       // the last probe
+  double until_trial_ = 0;   // tokens
   // of the running cycle
   int limit_ = 0;
-  bool is_trial_ = false;
+  int trial_length_ = 0;       // drafts to verify whether they seem to pay or not
   std::vector<float> p_;       // of the drafts made
   std::vector<double> chain_;  // P_1 .. P_n of them
 };

@@ -118,6 +118,22 @@ TEST(DraftController, IsNeverMuchSlowerThanPlainDecodingOrTheBestFixedLength) {
   }
 }
 
+// A second row costs much and a draft is dear: only long drafts pay, and only if all of them are right.
+TEST(DraftController, LosesNextToNothingWhereHardlyAnythingPays) {
+  const Machine machine = {"small model", {0.6, 1.0, 1.35, 1.7, 2.0, 2.4, 2.7, 3.0}, 0.2};
+  for (const double a : {0.0, 0.5, 0.7, 0.9, 1.0}) {
+    const Text text = {[a](int) { return a; }};
+    EXPECT_GT(fixed(machine, text, 0) / controlled(machine, text), 0.989) << a;
+  }
+  const Text right = {[](int) { return 1.0; }};
+  std::mt19937 random(1);
+  StepCosts costs(machine.verify, machine.draft, machine.draft);
+  DraftController controller(costs, kMaxDraft);
+  decode(machine, right, &controller, 0, 0, 1024, random);
+  const double ms = decode(machine, right, &controller, 0, 1024, 2048, random);
+  EXPECT_GT(decode(machine, right, nullptr, kMaxDraft, 1024, 2048, random) / ms, 0.95);
+}
+
 // The table says that further rows cost more than they do, so much that no draft seems worth it; or less.
 TEST(DraftController, FindsOutThatATableIsWrong) {
   const Machine& machine = kMachines[3];

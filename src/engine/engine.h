@@ -43,6 +43,7 @@ struct EngineOptions {
   std::string model_path;                // a GGUF file, or
   std::span<const uint8_t> model_bytes;  // one in memory; model_path is then its name
   int n_threads = 0;                     // 0: as many as the machine has
+  int n_sessions = 1;                    // that will be made, for the plan
   int64_t n_ctx = 0;                     // 0: 8192, or the model's if that is less
   int row_limit = 512;                   // rows of one step (-ub)
   KvType k_type = KvType::kF16, v_type = KvType::kF16;

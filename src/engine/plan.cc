@@ -51,6 +51,7 @@ std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::Fi
   const int64_t rows = step_rows(options), n_logits = 1 + options.max_draft;
   const StateShape shape = state_shape(options, model);
   const SequenceBytes sequence = sequence_bytes(shape);
+  const uint64_t n_sessions = static_cast<uint64_t>(options.n_sessions);
   std::vector<MemoryPart> parts = {
       {"draft_head", draft_head_bytes(options, model)},
       {"workspace",
@@ -61,13 +62,13 @@ std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::Fi
            Slots::size_bytes(default_threads(options.n_threads), model.weights().file_tile_bytes()) +
            Slots::size_bytes(default_threads(options.n_threads), info.gathered_bytes)},
       {"program", program_bytes(file)},
-      {"kv", sequence.kv},
-      {"delta_net_state", sequence.delta},
-      {"draft_records", sequence.records}};
+      {"kv", n_sessions * sequence.kv},
+      {"delta_net_state", n_sessions * sequence.delta},
+      {"draft_records", n_sessions * sequence.records}};
   if (info.has_head) {
     const HeadBytes head = head_bytes(shape, options.head_k_type, options.head_v_type, backlog_limit(options));
-    parts.push_back({"head_kv", head.kv});
-    parts.push_back({"head_backlog", head.backlog});
+    parts.push_back({"head_kv", n_sessions * head.kv});
+    parts.push_back({"head_backlog", n_sessions * head.backlog});
   }
   return parts;
 }

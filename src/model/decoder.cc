@@ -230,14 +230,14 @@ void Decoder::attention(Ctx& ctx, const Block& l, const TensorView& h, const Ten
 }
 
 ops::Heads Decoder::query_heads(const Block& l, const TensorView& q) const noexcept {
-  return {q, cfg_.attention.n_heads, cfg_.attention.query_stride(), l.attn_q_norm, l.attn_q_bias};
+  return {q, cfg_.attention.n_heads, cfg_.attention.query_stride(), l.attn_q_norm, l.attn_q_bias, cfg_.rope_neighbours};
 }
 
 void Decoder::norm_rope_store(Ctx& ctx, const ops::Heads& q, const Block& l, const TensorView& k,
                               const TensorView& v) noexcept {
   const int n = cfg_.attention.n_kv_heads, Dh = cfg_.attention.head_dim;
-  ops::norm_rope_store(ctx, q, {k, n, Dh, l.attn_k_norm, l.attn_k_bias}, {v, n, Dh, nullptr, l.attn_v_bias}, Dh,
-                       cfg_.norm_eps, b_.cos.rows(k.rows), b_.sin.rows(k.rows),
+  ops::norm_rope_store(ctx, q, {k, n, Dh, l.attn_k_norm, l.attn_k_bias, cfg_.rope_neighbours},
+                       {v, n, Dh, nullptr, l.attn_v_bias}, Dh, cfg_.norm_eps, b_.cos.rows(k.rows), b_.sin.rows(k.rows),
                        {attention_rows_.data(), static_cast<size_t>(k.rows)});
 }
 
@@ -245,6 +245,7 @@ void Decoder::attend(Ctx& ctx, const Block& l, const TensorView& q, const Tensor
   const TensorView o = b_.attended.rows(q.rows), y = b_.y.rows(q.rows);
   ops::attend_q8(ctx, o, q, cfg_.attention, {attention_rows_.data(), static_cast<size_t>(q.rows)});
   ops::matmul_q8(ctx, o, {{y, l.attn_output, x}});
+  if (l.attn_output_bias != nullptr) ops::add_bias(ctx, x, l.attn_output_bias);
 }
 
 // x += ffn_down (silu(ffn_gate h) * ffn_up h), or the mixture of experts.
@@ -252,8 +253,11 @@ void Decoder::ffn(Ctx& ctx, const Block& l, const TensorView& h, const TensorVie
   if (l.moe.ffn_gate_inp) return ops::moe_ffn(ctx, x, b_.y.rows(h.rows), h, l.moe, cfg_.moe, moe_);
   const TensorView gate = b_.gate.rows(h.rows), up = b_.up.rows(h.rows), y = b_.y.rows(h.rows);
   ops::matmul_q8(ctx, h, {{gate, l.ffn_gate}, {up, l.ffn_up}});
+  if (l.ffn_gate_bias != nullptr) ops::add_bias(ctx, gate, l.ffn_gate_bias);
+  if (l.ffn_up_bias != nullptr) ops::add_bias(ctx, up, l.ffn_up_bias);
   ops::swiglu_q8(ctx, gate, gate, up);
   ops::matmul_q8(ctx, gate, {{y, l.ffn_down, x}});
+  if (l.ffn_down_bias != nullptr) ops::add_bias(ctx, x, l.ffn_down_bias);
 }
 
 void Decoder::logits(Ctx& ctx, const TensorView& out, const TensorView& hidden, const TensorView& max) noexcept {

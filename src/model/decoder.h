@@ -42,8 +42,10 @@ class Decoder : public Model {
     const float *attn_q_bias = nullptr, *attn_k_bias = nullptr,
                 *attn_v_bias = nullptr;                          // (H * Dh), (Hkv * Dh); or none
     const float *attn_q_norm = nullptr, *attn_k_norm = nullptr;  // (Dh); or none
+    const float* attn_output_bias = nullptr;                     // (D); or none
     Weight ffn_gate, ffn_up, ffn_down;                           // or
     ops::MoeWeights moe;
+    const float *ffn_gate_bias = nullptr, *ffn_up_bias = nullptr, *ffn_down_bias = nullptr;  // (F), (F), (D); or none
   };
 
   Decoder(const gguf::File& file, DecoderConfig config) : Model(file), cfg_(std::move(config)) {}

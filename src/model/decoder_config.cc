@@ -17,7 +17,8 @@ std::vector<double> rope_frequencies(const Keys& keys, int64_t n_rot) {
   if (scaling != "linear" && scaling != "none") {
     keys.refuse(ErrorCode::kUnsupported, "rope.scaling.type", "expected none or linear, found {}", scaling);
   }
-  const double factor = scaling == "none" ? 0 : file.f32_or(keys.full("rope.scaling.factor"), 0);
+  const float older = file.f32_or(keys.full("rope.scale_linear"), 0);  // files from before rope.scaling
+  const double factor = scaling == "none" ? 0 : file.f32_or(keys.full("rope.scaling.factor"), older);
   if (!(factor == 0 || (factor >= 1e-3 && factor <= 1e6))) {
     keys.refuse(ErrorCode::kFile, "rope.scaling.factor", "expected 0 or 0.001 to 1000000, found {}", factor);
   }

@@ -22,8 +22,9 @@ struct DecoderConfig {
   std::vector<double> rope_freq;  // n_rot / 2: radians per position, 0 for a pair that stands still
 
   // The architecture's to fill in.
-  int64_t n_ff = 0;   // of dense layers
-  ops::MoeShape moe;  // of the others
+  bool rope_neighbours = false;  // rope turns dimensions (2i, 2i + 1) of a head as a pair, not (i, i + n_rot / 2)
+  int64_t n_ff = 0;              // of dense layers
+  ops::MoeShape moe;             // of the others
 
   int64_t attention_width() const noexcept { return int64_t{attention.n_heads} * attention.head_dim; }
   int64_t query_width() const noexcept { return attention.n_heads * attention.query_stride(); }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "model/glm4moe.h"
+#include "model/llama.h"
 #include "model/qwen35.h"
 
 namespace nextn {
@@ -19,7 +20,8 @@ std::unique_ptr<Model> make(const gguf::File& file) {
 }
 
 constexpr Architecture kArchitectures[] = {
-    {"qwen35", make<Qwen35>}, {"qwen35moe", make<Qwen35>}, {"glm4moe", make<Glm4Moe>}};
+    {"qwen35", make<Qwen35>}, {"qwen35moe", make<Qwen35>}, {"qwen3next", make<Qwen35>}, {"glm4moe", make<Glm4Moe>},
+    {"qwen3", make<Llama>},   {"qwen2", make<Llama>},      {"llama", make<Llama>}};
 
 std::unique_ptr<Model> make_model(const gguf::File& file) {
   const std::string_view name = file.string("general.architecture");

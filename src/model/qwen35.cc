@@ -12,13 +12,21 @@ void Qwen35::bind_block(Block& block, int il, const std::string& b, WeightRole r
     bind_attention(block, b, role, Presence::kAbsent, Presence::kRequired);
   } else {
     DeltaNet& l = delta_nets_[static_cast<size_t>(il)];
+    if (weights_.has(b + "ssm_in.weight")) {
+      fail(ErrorCode::kUnsupported, "{}: {}ssm_in.weight: expected attn_qkv and attn_gate, found them in one tensor",
+           weights_.path(), b);
+    }
     weights_.matrix(l.attn_qkv, b + "attn_qkv.weight", D, delta_.channels(), role);
     weights_.matrix(l.attn_gate, b + "attn_gate.weight", D, delta_.value_width(), role);
     weights_.taps(l.ssm_conv1d, b + "ssm_conv1d.weight", conv_taps_, delta_.channels(), role);
     weights_.vector(l.ssm_dt, b + "ssm_dt.bias", Hv, role);
     weights_.vector(l.ssm_a, b + "ssm_a", Hv, role);
-    weights_.matrix(l.ssm_beta, b + "ssm_beta.weight", D, Hv, role);
-    weights_.matrix(l.ssm_alpha, b + "ssm_alpha.weight", D, Hv, role);
+    if (delta_.grouped) {
+      weights_.matrix(l.ssm_ba, b + "ssm_ba.weight", D, 2 * Hv, role);
+    } else {
+      weights_.matrix(l.ssm_beta, b + "ssm_beta.weight", D, Hv, role);
+      weights_.matrix(l.ssm_alpha, b + "ssm_alpha.weight", D, Hv, role);
+    }
     weights_.vector(l.ssm_norm, b + "ssm_norm.weight", delta_.value_dim, role);
     weights_.matrix(l.ssm_out, b + "ssm_out.weight", delta_.value_width(), D, role);
   }
@@ -45,6 +53,7 @@ void Qwen35::add_buffers() {
   add_buffer(beta_, delta_.n_value_heads);
   add_buffer(decay_, delta_.n_value_heads);
   add_buffer(recalled_, delta_.value_width());
+  if (delta_.grouped) add_buffer(ba_, 2 * delta_.n_value_heads);
 }
 
 void Qwen35::prepare(int64_t row_limit) {
@@ -70,7 +79,13 @@ void Qwen35::delta_net(Ctx& ctx, const DeltaNet& l, std::span<const ops::DeltaRu
   const int64_t R = h.rows;
   const TensorView mixed = mixed_.rows(R), u = conv_.rows(R), z = z_.rows(R), beta = beta_.rows(R),
                    decay = decay_.rows(R), o = recalled_.rows(R), y = added(R);
-  ops::matmul_q8(ctx, h, {{mixed, l.attn_qkv}, {z, l.attn_gate}, {beta, l.ssm_beta}, {decay, l.ssm_alpha}});
+  if (l.ssm_ba) {
+    const TensorView ba = ba_.rows(R);
+    ops::matmul_q8(ctx, h, {{mixed, l.attn_qkv}, {z, l.attn_gate}, {ba, l.ssm_ba}});
+    ops::part_gates(beta, decay, ba, delta_);
+  } else {
+    ops::matmul_q8(ctx, h, {{mixed, l.attn_qkv}, {z, l.attn_gate}, {beta, l.ssm_beta}, {decay, l.ssm_alpha}});
+  }
   ops::conv_and_gates(ctx, u, beta, decay, mixed, l.ssm_conv1d, l.ssm_a, l.ssm_dt, delta_, cfg_.norm_eps, runs);
   ops::delta_net_q8(ctx, o, u, beta, decay, z, l.ssm_norm, delta_, cfg_.norm_eps, runs);
   ops::matmul_q8(ctx, o, {{y, l.ssm_out, x}});

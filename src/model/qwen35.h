@@ -1,5 +1,5 @@
-// Qwen3.5 / 3.6, dense (qwen35) or with experts (qwen35moe): gated delta nets with a gated attention layer every
-// fourth, and the MTP head behind them.
+// Qwen3.5 / 3.6, dense (qwen35) or with experts (qwen35moe), and Qwen3-Next (qwen3next, with experts): gated delta nets
+// with a gated attention layer every fourth, and the MTP head behind them.
 #pragma once
 
 #include <vector>
@@ -19,8 +19,9 @@ class Qwen35 final : public Decoder {
 
  private:
   struct DeltaNet {
-    Weight attn_qkv, attn_gate, ssm_beta, ssm_alpha, ssm_out;
-    TensorView ssm_conv1d;                                                 // (K, C), oldest tap first
+    Weight attn_qkv, attn_gate, ssm_out;
+    Weight ssm_beta, ssm_alpha, ssm_ba;  // (Hv, D) each, or, qwen3next, both as (2 * Hv, D)
+    TensorView ssm_conv1d;               // (K, C), oldest tap first
     const float *ssm_a = nullptr, *ssm_dt = nullptr, *ssm_norm = nullptr;  // (Hv), (Hv), (Dv); ssm_a is -exp(A_log)
   };
 
@@ -44,6 +45,7 @@ class Qwen35 final : public Decoder {
   // Buffers of a step.
   Buffer mixed_, conv_;      // (R, C): raw projections, convolved q k v
   Buffer z_, beta_, decay_;  // (R, Hv * Dv), (R, Hv)
+  Buffer ba_;                // (R, 2 * Hv), qwen3next
   Buffer recalled_;          // (R, Hv * Dv): what the delta net reads out
   std::vector<ops::DeltaRun> delta_runs_;
 };

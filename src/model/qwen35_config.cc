@@ -44,7 +44,8 @@ Qwen35Config Qwen35Config::read(const gguf::File& file) {
   DecoderConfig& d = c.decoder;
   d.attention.gated = true;
   d.kinds = layer_kinds(keys, d.n_layers, d.n_layers + d.n_mtp);
-  if (file.string("general.architecture") == "qwen35moe") {
+  const std::string_view architecture = file.string("general.architecture");
+  if (architecture != "qwen35") {
     // Files that say feed_forward_length mean the experts of a row together.
     const int64_t F = keys.has("feed_forward_length") ? keys.size("feed_forward_length", 32, 1 << 20) : 0;
     d.read_experts(keys, F);
@@ -55,8 +56,9 @@ Qwen35Config Qwen35Config::read(const gguf::File& file) {
   } else {
     d.n_ff = keys.size("feed_forward_length", 32, 1 << 20);
   }
-  stop_fourth_section(keys, d.rope_freq);
+  if (architecture != "qwen3next") stop_fourth_section(keys, d.rope_freq);
 
+  c.delta.grouped = architecture == "qwen3next";
   c.conv_taps = static_cast<int>(keys.size("ssm.conv_kernel", 1, 8));
   c.delta.key_dim = static_cast<int>(keys.size("ssm.state_size", 16, 256));
   c.delta.n_key_heads = static_cast<int>(keys.size("ssm.group_count", 1, 1024));

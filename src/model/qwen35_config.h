@@ -1,4 +1,4 @@
-// The hyper-parameters of a qwen35 or qwen35moe file (Qwen3.5 / 3.6 hybrids).
+// The hyper-parameters of a qwen35, qwen35moe (Qwen3.5 / 3.6) or qwen3next file.
 #pragma once
 
 #include "model/decoder_config.h"

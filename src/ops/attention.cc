@@ -22,12 +22,24 @@ void rope_angles(Ctx& ctx, const TensorView& cos, const TensorView& sin, std::sp
 
 namespace {
 
+// (a0, b0, a1, b1, ..) -> (a0, a1, .., b0, b1, ..)
+void part_neighbours(float* x, int n) noexcept {
+  float b[kMaxHeadDim / 2];
+  for (int i = 0; i < n / 2; i++) {
+    b[i] = x[2 * i + 1];
+    x[i] = x[2 * i];
+  }
+  std::copy_n(b, n / 2, x + n / 2);
+}
+
 void norm_and_rope_head(const Ctx& ctx, const Heads& heads, int64_t r, int h, int head_dim, float eps,
                         const TensorView& cos, const TensorView& sin) noexcept {
   float* const head = heads.x.row(r) + h * heads.stride;
   if (heads.bias != nullptr) ctx.kernels.add(head, heads.bias + h * head_dim, head_dim);
   if (heads.norm != nullptr) ctx.kernels.rms_norm(head, head, heads.norm, head_dim, eps);
-  ctx.kernels.rope(head, cos.row(r), sin.row(r), static_cast<int>(2 * cos.cols));
+  const int n_rot = static_cast<int>(2 * cos.cols);
+  if (heads.neighbours) part_neighbours(head, n_rot);
+  ctx.kernels.rope(head, cos.row(r), sin.row(r), n_rot);
 }
 
 // Calls body(row, head) for all of them, some heads at a time: a prompt's rows are enough to share out, a step's are

@@ -27,9 +27,11 @@ struct Heads {
   int64_t stride = 0;
   const float* norm = nullptr;  // (head_dim); nothing: not normed
   const float* bias = nullptr;  // (n * head_dim); nothing: none
+  bool neighbours = false;      // rope turns dimensions (2i, 2i + 1) as a pair, not (i, i + n_rot / 2)
 };
 
-// Each head: plus its bias, RMS norm with `norm`, then rope on its first n_rot dimensions; in place.
+// Each head: plus its bias, RMS norm with `norm`, then rope on its first n_rot dimensions; in place. Neighbours come
+// out at (i, i + n_rot / 2): in queries and keys alike, so their products are the same.
 void norm_and_rope(Ctx& ctx, const Heads& heads, int head_dim, float eps, const TensorView& cos,
                    const TensorView& sin) noexcept;
 

@@ -310,5 +310,28 @@ TEST(AttentionOp, BiasesComeFirst) {
   }
 }
 
+// Rope of pairs (2i, 2i + 1): what comes out is parted, the norm's weights are not.
+TEST(AttentionOp, NeighboursArePartedAfterTheNorm) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  const int n_pairs = 12;
+  std::vector<float> cos = random_floats(n_pairs, 31), sin = random_floats(n_pairs, 32), norm = random_floats(kDim, 33),
+                     x = random_floats(kHeads * kDim, 34), parted = x;
+  const TensorView c(cos.data(), 1, n_pairs), s(sin.data(), 1, n_pairs);
+  ops::norm_and_rope(ctx, {TensorView(x.data(), 1, kHeads * kDim), kHeads, kDim, norm.data(), nullptr, true}, kDim,
+                     1e-6f, c, s);
+  for (int h = 0; h < kHeads; h++) {
+    float* const head = &parted[static_cast<size_t>(h) * kDim];
+    ctx.kernels.rms_norm(head, head, norm.data(), kDim, 1e-6f);
+    const std::vector<float> normed(head, head + kDim);
+    for (int i = 0; i < n_pairs; i++) {
+      head[i] = normed[static_cast<size_t>(2 * i)];
+      head[i + n_pairs] = normed[static_cast<size_t>(2 * i + 1)];
+    }
+    ctx.kernels.rope(head, cos.data(), sin.data(), 2 * n_pairs);
+  }
+  EXPECT_EQ(x, parted);
+}
+
 }  // namespace
 }  // namespace nextn

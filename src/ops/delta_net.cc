@@ -48,7 +48,7 @@ void conv_run(Ctx& ctx, const TensorView& u, const TensorView& m, const TensorVi
 }
 
 // The draft rows of a run as the next step will replay them: what was consumed is what is stored. The part of value
-// head h, and of its key head if no earlier value head shares it.
+// head h, and of key head h where there is one.
 void record_drafts(const TensorView& u, const TensorView& beta, const TensorView& decay, const DeltaShape& shape,
                    const DeltaRun& run, int h) noexcept {
   const int64_t k_at = static_cast<int64_t>(h) * shape.key_dim, v_at = static_cast<int64_t>(h) * shape.value_dim,
@@ -67,7 +67,7 @@ void record_drafts(const TensorView& u, const TensorView& beta, const TensorView
 // The recurrence of one value head, all of its state rows.
 void recur(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
            const DeltaShape& shape, const DeltaRun& run, int h) noexcept {
-  const int64_t k_at = static_cast<int64_t>(h % shape.n_key_heads) * shape.key_dim,
+  const int64_t k_at = static_cast<int64_t>(shape.key_head(h)) * shape.key_dim,
                 v_at = static_cast<int64_t>(h) * shape.value_dim;
   const DeltaView& delta = run.delta;
   const int64_t record_kv = u.cols - shape.k_column();
@@ -102,6 +102,18 @@ void recur(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView&
 }
 
 }  // namespace
+
+void part_gates(const TensorView& beta, const TensorView& alpha, const TensorView& ba,
+                const DeltaShape& shape) noexcept {
+  const int n = shape.n_value_heads / shape.n_key_heads;  // value heads of a key head
+  for (int64_t r = 0; r < ba.rows; r++) {
+    for (int k = 0; k < shape.n_key_heads; k++) {
+      const float* const from = ba.row(r) + 2 * n * k;
+      std::copy_n(from, n, beta.row(r) + n * k);
+      std::copy_n(from + n, n, alpha.row(r) + n * k);
+    }
+  }
+}
 
 void conv_and_gates(Ctx& ctx, const TensorView& u, const TensorView& beta, const TensorView& decay, const TensorView& m,
                     const TensorView& taps, const float* a, const float* dt, const DeltaShape& shape, float eps,

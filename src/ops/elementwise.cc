@@ -54,6 +54,11 @@ void swiglu_q8(Ctx& ctx, const TensorView& y, const TensorView& gate, const Tens
   });
 }
 
+void add_bias(Ctx& ctx, const TensorView& x, const float* bias) noexcept {
+  const OpTimer timer(ctx, "add_bias");
+  ctx.pool.run(static_cast<int>(x.rows), [&](int r) { ctx.kernels.add(x.row(r), bias, static_cast<int>(x.cols)); });
+}
+
 void argmax(Ctx& ctx, int64_t* index, const TensorView& x) noexcept {
   const OpTimer timer(ctx, "argmax");
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) { index[r] = ctx.kernels.argmax(x.row(r), x.cols); });

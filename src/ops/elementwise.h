@@ -15,6 +15,9 @@ void rms_norm_q8(Ctx& ctx, const TensorView& y, const TensorView& x, const float
 // y = silu(gate) up, and y quantised for matmul_q8; rows of y are packed. y and gate may be the same.
 void swiglu_q8(Ctx& ctx, const TensorView& y, const TensorView& gate, const TensorView& up) noexcept;
 
+// x += bias, in every row; bias has x.cols entries.
+void add_bias(Ctx& ctx, const TensorView& x, const float* bias) noexcept;
+
 // The arg max of each row, ties to the lower index; -1 where a row has a NaN.
 void argmax(Ctx& ctx, int64_t* index, const TensorView& x) noexcept;
 

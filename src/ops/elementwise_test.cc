@@ -105,5 +105,17 @@ TEST_F(ElementwiseOp, AnotherOrderOfSquaresIsNoticed) {
   EXPECT_NE(out_.x, expected_.x);
 }
 
+TEST_F(ElementwiseOp, BiasIsAddedToEachRow) {
+  Rows x(6);
+  const std::vector<float> before = x.x;
+  std::vector<float> bias(kCols);
+  for (int c = 0; c < kCols; c++) bias[static_cast<size_t>(c)] = static_cast<float>(c) - 30.5f;
+  ops::add_bias(ctx_, x.view(), bias.data());
+  for (int i = 0; i < kRows * kStride; i++) {
+    const int c = i % kStride;
+    EXPECT_EQ(x.x[i], c < kCols ? before[i] + bias[static_cast<size_t>(c)] : -1.0f);
+  }
+}
+
 }  // namespace
 }  // namespace nextn

@@ -81,11 +81,11 @@ def gguf(keys, tensors):
     return head + bytes(-len(head) % 32) + data
 
 
-LLAMA = [("general.architecture", STR, "llama"), ("general.name", STR, "A llama"), ("llama.block_count", U32, 1),
-         ("llama.embedding_length", U32, 256), ("llama.attention.head_count", U32, 4),
+MAMBA = [("general.architecture", STR, "mamba"), ("general.name", STR, "A mamba"), ("mamba.block_count", U32, 1),
+         ("mamba.embedding_length", U32, 256), ("mamba.attention.head_count", U32, 4),
          ("tokenizer.ggml.model", STR, "llama"), ("tokenizer.ggml.tokens", ARR, ["<s>", "</s>", "a"], STR),
          ("tokenizer.ggml.eos_token_id", U32, 1)]
-LLAMA_TENSORS = [("token_embd.weight", [256, 3], "Q8_0"), ("blk.0.attn_norm.weight", [256], "F32"),
+MAMBA_TENSORS = [("token_embd.weight", [256, 3], "Q8_0"), ("blk.0.attn_norm.weight", [256], "F32"),
                  ("blk.0.attn_q.weight", [256, 256], "Q2_K"), ("blk.0.ffn_up.weight", [256, 512], "Q1_0"),
                  ("blk.0.ffn_down.weight", [512, 256], "Q2_0")]
 
@@ -187,6 +187,15 @@ class Usage(Case):
         self.refused("run", "-p", "a", "-m", "none.gguf", "--temp", "nan")  # seen before a large file is loaded
         self.refused("run", "-p", "a", "-m", "none.gguf", "-l", "x+1")
 
+    def test_placement_of_tensors(self):
+        said = "have no effect"
+        for flags in (["-ot", "exps=CPU"], ["--override-tensor", "a=CPU,b=CPU", "-ot", "c=CPU"], ["--cpu-moe"], ["-ncmoe", 3]):
+            r = nextn("run", "-p", "a", "-n", 1, *flags)
+            self.assertEqual((r.rc, r.err.count(said)), (0, 1), r.err)
+        self.assertNotIn(said, nextn("run", "-p", "a", "-n", 1).err)
+        for rule in ("exps=CUDA0", "exps", "a=CPU,b=GPU", ""):
+            self.refused("run", "-p", "a", "-ot", rule, mentions=["-ot", "=CPU"])
+
     def test_choices(self):
         for flag in ("-ctk", "-ctv", "-ctkd", "-ctvd", "--spec-type", "--spec-adaptive"):
             for text in ("x", "F16 ", "q4_0"):
@@ -253,8 +262,8 @@ class WrongFiles(Case):
                         self.assert_error(result, 1)
 
     def test_another_architecture(self):
-        path = self.write("llama.gguf", gguf(LLAMA, LLAMA_TENSORS))
-        self.refused("run", "-p", "a", "-m", path, status=1, mentions=[path, "general.architecture", "llama"])
+        path = self.write("mamba.gguf", gguf(MAMBA, MAMBA_TENSORS))
+        self.refused("run", "-p", "a", "-m", path, status=1, mentions=[path, "general.architecture", "mamba"])
 
     def test_hostile_name(self):
         keys = [("general.architecture", STR, "ll\x1b]0;x\x07\nama")]
@@ -746,21 +755,21 @@ class Inspect(Case):
         self.assertIn("MTP head: without a trunk: the file holds the head (blk.4, 502.0 KiB) and no model", self.text(path))
 
     def test_another_architecture(self):
-        path = self.write("llama.gguf", gguf(LLAMA, LLAMA_TENSORS))
+        path = self.write("mamba.gguf", gguf(MAMBA, MAMBA_TENSORS))
         r = self.inspect(path)
         self.assertEqual(r["mtp_head"]["verdict"], "not run")
-        self.assertEqual(r["mtp_head"]["reason"], "nextn does not run the architecture llama (yet)")
+        self.assertEqual(r["mtp_head"]["reason"], "nextn does not run the architecture mamba (yet)")
         self.assertEqual((r["model"]["name"], r["model"]["tied"], r["chat_template"]["present"]),
-                         ("A llama", True, False))
+                         ("A mamba", True, False))
         self.assertFalse(r["tokenizer"]["usable"])
         self.assertEqual(r["tokenizer"]["special"], {"eos": {"id": 1, "text": "</s>"}})
         self.assertTrue(self.text(path).endswith(
-            "\nMTP head: none found: nextn does not run the architecture llama (yet)\n"))
-        path = self.write("with_head.gguf", gguf(LLAMA, LLAMA_TENSORS + [("blk.1.nextn.enorm.weight", [256], "F32")]))
+            "\nMTP head: none found: nextn does not run the architecture mamba (yet)\n"))
+        path = self.write("with_head.gguf", gguf(MAMBA, MAMBA_TENSORS + [("blk.1.nextn.enorm.weight", [256], "F32")]))
         self.assertIn("MTP head: present (blk.1, 1.0 KiB), not usable: nextn does not run", self.text(path))
 
     def test_types(self):
-        path = self.write("types.gguf", gguf(LLAMA, LLAMA_TENSORS))
+        path = self.write("types.gguf", gguf(MAMBA, MAMBA_TENSORS))
         computed = {t["type"]: t["computed_as"] for t in self.inspect(path)["types"]}
         self.assertEqual(computed, {"Q8_0": "Q8_0", "F32": "F32", "Q2_K": "Q2_K", "Q1_0": None, "Q2_0": None})
         text = self.text(path)
@@ -770,7 +779,7 @@ class Inspect(Case):
                       text)
 
     def test_sampling_and_file_type(self):
-        keys = LLAMA + [("general.sampling.temp", F32, 0.7), ("general.sampling.top_k", I32, 20),
+        keys = MAMBA + [("general.sampling.temp", F32, 0.7), ("general.sampling.top_k", I32, 20),
                         ("general.file_type", U32, 15), ("tokenizer.chat_template", STR, "{{ x }}")]
         path = self.write("sampling.gguf", gguf(keys, []))
         r = self.inspect(path)
@@ -805,9 +814,9 @@ class Inspect(Case):
 
     def test_split(self):
         first = self.write("m-00001-of-00002.gguf",
-                           gguf(LLAMA + [("split.no", U16, 0), ("split.count", U16, 2), ("split.tensors.count", I32, 5)], LLAMA_TENSORS[:2]))
+                           gguf(MAMBA + [("split.no", U16, 0), ("split.count", U16, 2), ("split.tensors.count", I32, 5)], MAMBA_TENSORS[:2]))
         second = self.write("m-00002-of-00002.gguf",
-                            gguf([("split.no", U16, 1), ("split.count", U16, 2), ("split.tensors.count", I32, 5)], LLAMA_TENSORS[2:]))
+                            gguf([("split.no", U16, 1), ("split.count", U16, 2), ("split.tensors.count", I32, 5)], MAMBA_TENSORS[2:]))
         r = self.inspect(first)
         self.assertEqual((r["file"]["parts"], r["model"]["n_tensors"]), (2, 5))
         self.assertEqual(r["file"]["bytes"], os.path.getsize(first) + os.path.getsize(second))

@@ -121,7 +121,7 @@ TEST_P(Allocation, AStepTakesNoMemory) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Allocation,
                          ::testing::Values("tiny-mixed-q8_0", "tiny-mixed-q4_k_m", "tiny-moe-mixed-q4_k_m",
-                                           "tiny-glm45-mixed-q8_0"),
+                                           "tiny-next-mixed-q8_0", "tiny-glm45-mixed-q8_0"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

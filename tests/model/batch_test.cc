@@ -98,8 +98,13 @@ TrunkRun run(Engine& engine, const std::vector<size_t>& which) {
   return out;
 }
 
-constexpr const char* kModels[] = {"tiny-loud-f32",        "tiny-loud-q4_k_m",    "tiny-mixed-q8_0",
-                                   "tiny-moe-loud-q4_k_m", "tiny-glm45-loud-f32", "tiny-glm46-mixed-q4_k_m"};
+constexpr const char* kWithHead[] = {"tiny-loud-f32",        "tiny-loud-q4_k_m",    "tiny-mixed-q8_0",
+                                     "tiny-moe-loud-q4_k_m", "tiny-glm45-loud-f32", "tiny-glm46-mixed-q4_k_m",
+                                     "tiny-next-mixed-q8_0"};
+constexpr const char* kModels[] = {"tiny-loud-f32",          "tiny-loud-q4_k_m",       "tiny-mixed-q8_0",
+                                   "tiny-moe-loud-q4_k_m",   "tiny-glm45-loud-f32",    "tiny-glm46-mixed-q4_k_m",
+                                   "tiny-next-mixed-q8_0",   "tiny-qwen2-loud-q4_k_m", "tiny-qwen3-mixed-q8_0",
+                                   "tiny-llama-mixed-q4_k_m"};
 
 TEST(Batch, TrunkEqualsEachAlone) {
   for (const char* model : kModels) {
@@ -189,7 +194,7 @@ HeadRun run_head(Engine& engine, const std::vector<size_t>& which) {
 }
 
 TEST(Batch, HeadEqualsEachAlone) {
-  for (const char* model : kModels) {
+  for (const char* model : kWithHead) {
     for (const int n_threads : {1, 2}) {
       SCOPED_TRACE(std::string(model) + ", threads: " + std::to_string(n_threads));
       EngineOptions o = open_options(model);

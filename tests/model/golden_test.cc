@@ -60,6 +60,10 @@ double deviation(const std::string& file, const std::string& golden) {
   return worst / std::sqrt(squares / n - sum / n * (sum / n));
 }
 
+std::string golden_path(const std::string& folder, const std::string& name) {
+  return std::string(NEXTN_SOURCE_DIR) + "/tests/golden/" + folder + "/" + name;
+}
+
 class Golden : public testing::TestWithParam<GoldenModel> {
  protected:
   void SetUp() override {
@@ -70,9 +74,7 @@ class Golden : public testing::TestWithParam<GoldenModel> {
     }
   }
 
-  static std::string golden_file(const std::string& name) {
-    return read_file(std::string(NEXTN_SOURCE_DIR) + "/tests/golden/" + GetParam().folder + "/" + name);
-  }
+  static std::string golden_file(const std::string& name) { return read_file(golden_path(GetParam().folder, name)); }
 
   static void check(KvType kv, double bound) {
     EngineOptions o = open_options(GetParam().model);
@@ -112,9 +114,37 @@ std::string golden_name(const testing::TestParamInfo<GoldenModel>& info) {
 INSTANTIATE_TEST_SUITE_P(Tiny, Golden, testing::ValuesIn(kGolden), golden_name);
 INSTANTIATE_TEST_SUITE_P(Tiny, GoldenEightBits, testing::Values(kGolden[0]), golden_name);
 
-constexpr const char* kModels[] = {"tiny-loud-f32",        "tiny-loud-f16",      "tiny-loud-q8_0",
-                                   "tiny-loud-q4_k_m",     "tiny-tied-q4_k_m",   "tiny-moe-loud-q4_k_m",
-                                   "tiny-glm45-loud-q8_0", "tiny-glm46-loud-f32"};
+// Models without their head, if they have one, and what Hugging Face transformers computes with the same weights.
+class GoldenOfTransformers : public testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenOfTransformers, Kv) {
+  const std::string folder = GetParam();
+  const std::vector<int32_t> tokens = parse_tokens(read_file(golden_path(folder, "tokens.txt")));
+  for (const auto& [kv, bound] : {std::pair{KvType::kF32, 1e-5}, std::pair{KvType::kF16, 2e-3}}) {
+    EngineOptions o = small_options();
+    o.model_path = golden_path(folder, "model.gguf");
+    o.k_type = o.v_type = kv;
+    const Dump d = dump(o, tokens);
+    const double logits = deviation(d.logits, read_file(golden_path(folder, "logits.npy")));
+    const double hidden = deviation(d.hidden, read_file(golden_path(folder, "hidden.npy")));
+    std::printf("%s, KV %s: logits %.2g, hidden %.2g standard deviations\n", folder.c_str(), kv_type_name(kv), logits,
+                hidden);
+    EXPECT_LE(logits, bound);
+    EXPECT_LE(hidden, bound);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, GoldenOfTransformers,
+                         testing::Values("qwen3", "qwen2", "llama", "llama-biases", "qwen3next"), [](const auto& info) {
+                           std::string name = info.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+constexpr const char* kModels[] = {"tiny-loud-f32",         "tiny-loud-f16",          "tiny-loud-q8_0",
+                                   "tiny-loud-q4_k_m",      "tiny-tied-q4_k_m",       "tiny-moe-loud-q4_k_m",
+                                   "tiny-glm45-loud-q8_0",  "tiny-glm46-loud-f32",    "tiny-next-mixed-q8_0",
+                                   "tiny-qwen3-mixed-q8_0", "tiny-qwen2-loud-q4_k_m", "tiny-llama-mixed-q4_k_m"};
 
 TEST(SameBytes, AnyNumberOfRowsAtOnce) {
   const std::vector<int32_t> tokens = random_tokens(1, 40);

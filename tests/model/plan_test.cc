@@ -8,10 +8,11 @@
 namespace nextn {
 namespace {
 
-constexpr const char* kModels[] = {"tiny-loud-f32",        "tiny-loud-f16",       "tiny-loud-q8_0",
-                                   "tiny-loud-q4_k_m",     "tiny-loud-q5_k_m",    "tiny-tied-q4_k_m",
-                                   "tiny-tied-q8_0",       "tiny-no-head",        "tiny-moe-loud-f32",
-                                   "tiny-moe-loud-q4_k_m", "tiny-glm45-loud-q8_0"};
+constexpr const char* kModels[] = {"tiny-loud-f32",          "tiny-loud-f16",          "tiny-loud-q8_0",
+                                   "tiny-loud-q4_k_m",       "tiny-loud-q5_k_m",       "tiny-tied-q4_k_m",
+                                   "tiny-tied-q8_0",         "tiny-no-head",           "tiny-moe-loud-f32",
+                                   "tiny-moe-loud-q4_k_m",   "tiny-glm45-loud-q8_0",   "tiny-next-mixed-q8_0",
+                                   "tiny-qwen2-loud-q4_k_m", "tiny-llama-mixed-q4_k_m"};
 
 uint64_t bytes_of(const MemoryPlan& plan, const std::string& name) {
   for (const MemoryPart& part : plan.parts) {
@@ -60,6 +61,17 @@ TEST(Plan, IsWhatIsTaken) {
     o.max_draft = 0;
     expect_taken(o);
   }
+}
+
+TEST(Plan, EverySessionTakesItsOwn) {
+  EngineOptions o = open_options("tiny-mixed-q8_0");
+  const MemoryPlan one = plan_of(o);
+  o.n_sessions = 3;
+  const MemoryPlan three = plan_of(o);
+  for (const char* part : {"kv", "delta_net_state", "draft_records", "head_kv", "head_backlog"}) {
+    EXPECT_EQ(bytes_of(three, part), 3 * bytes_of(one, part)) << part;
+  }
+  EXPECT_EQ(bytes_of(three, "workspace"), bytes_of(one, "workspace"));
 }
 
 TEST(Plan, WeightsLeftInTheFileComputeTheSame) {

@@ -24,6 +24,7 @@ BOUNDS = {  # file: the largest ratio allowed
     # activations of 8 bits send a row to another expert here and there, which changes all of it
     "tiny-moe-loud-q4_k_m": 0.08, "tiny-glm45-loud-q8_0": 0.08, "tiny-moe-mixed-q4_k_m": 0.16, "tiny-glm45-mixed-q8_0": 0.16,
     "tiny-glm46-mixed-q4_k_m": 0.16,
+    "tiny-next-loud-f32": 0.0005, "tiny-qwen3-mixed-q8_0": 0.08, "tiny-qwen2-loud-q4_k_m": 0.08, "tiny-llama-mixed-q4_k_m": 0.08,
     "tiny-no-head": 0.08, "tiny-mixed-q8_0": 0.08, "tiny-mixed-q4_k_m": 0.08,
 }
 
