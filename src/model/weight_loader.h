@@ -113,8 +113,7 @@ class WeightLoader {
 
   const gguf::TensorInfo& require(const std::string& name, std::initializer_list<int64_t> shape) const;
   void add_matrix(Weight& field, const gguf::TensorInfo& tensor, int64_t k, int64_t n_out, int64_t n_matrices,
-                  int64_t n_scales,
-                  WeightRole role);
+                  int64_t n_scales, WeightRole role);
   RoleBytes bytes(bool loaded) const noexcept;
   void pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, Slots& slots, bool map);
   void read(const gguf::TensorInfo& tensor, uint8_t* to, ThreadPool& pool);

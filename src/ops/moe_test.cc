@@ -61,8 +61,7 @@ struct Matrices {
     const size_t tile = tile_bytes(w.format, w.k);
     tiles.assign(w.tiles_bytes(), 0);
     for (int64_t t = 0; t < w.n_tiles(); t++) {
-      pack_rows(w, t, rows.row(w.first_row(t)), rows.row_bytes,
-                &tiles[static_cast<size_t>(t) * tile]);
+      pack_rows(w, t, rows.row(w.first_row(t)), rows.row_bytes, &tiles[static_cast<size_t>(t) * tile]);
     }
     w.tiles = tiles.data();
   }
