@@ -74,7 +74,7 @@ void WeightLoader::add_matrix(Weight& field, const gguf::TensorInfo& tensor, int
   field.n_out = n_out;
   field.n_matrices = n_matrices;
   matrices_.push_back({&field, &tensor, field.tiles_bytes(), role});
-  const std::string scale = tensor.name.substr(0, tensor.name.rfind('.')) + ".scale";
+  const std::string scale = fmt::format("{}.scale", tensor.name.substr(0, tensor.name.rfind('.')));
   if (!has(scale)) return;
   field.matrices_per_scale = n_matrices / n_scales;
   vector(field.scales, scale, n_scales, role);

@@ -11,9 +11,10 @@ namespace nextn {
 namespace {
 
 constexpr const char* kTiny = "tiny-loud-q4_k_m";
+constexpr const char* kExperts = "tiny-moe-loud-q4_k_m";
 
 bool is_matrix(const TestTensor& t) {
-  return t.shape.size() == 2 && !t.name.ends_with("ssm_conv1d.weight");
+  return t.shape.size() >= 2 && !t.name.ends_with("ssm_conv1d.weight");
 }
 
 std::vector<float> decoded(const TestTensor& t) {
@@ -61,7 +62,12 @@ void put_random(TestTensor& t, DType type, std::mt19937& rng) {
 
 // The model differs from one of the same weights in float only by its quantised activations. The error of a wrong
 // weight, scale or minimum anywhere is near 1.
-TEST(Types, MixedFilesComputeWhatTheirWeightsSay) {
+class MixedTypes : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Tiny, MixedTypes, testing::Values(kTiny, kExperts),
+                         [](const auto& info) { return info.index == 0 ? "dense" : "experts"; });
+
+TEST_P(MixedTypes, ComputeWhatTheirWeightsSay) {
   std::vector<DType> types;
   for (int f = 0; f < kNumPackFormats; f++) {
     const DType type = dtype_of(static_cast<PackFormat>(f));
@@ -71,7 +77,7 @@ TEST(Types, MixedFilesComputeWhatTheirWeightsSay) {
   for (size_t shift = 0; shift < types.size(); shift += 5) {
     SCOPED_TRACE(shift);
     std::mt19937 rng(7);
-    TestModel mixed(kTiny);
+    TestModel mixed(GetParam());
     size_t n = shift;
     for (TestTensor& t : mixed.tensors) {
       if (is_matrix(t)) put_random(t, types[n++ % types.size()], rng);
@@ -115,6 +121,32 @@ TEST(Types, AScaleTensorIsAFactorOfTheProduct) {
   TestModel without = scaled;
   without.remove("blk.1.attn_qkv.scale");
   EXPECT_FALSE(found.hidden == dump(without, tokens).hidden);
+}
+
+// Experts have a factor each.
+TEST(Types, AScaleOfEachExpert) {
+  const std::vector<int32_t> tokens = random_tokens(6, 20);
+  TestModel scaled(kExperts);
+  TestModel multiplied = scaled;
+  int n_scaled = 0;
+  for (TestTensor& t : multiplied.tensors) {
+    if (!t.name.ends_with("_exps.weight")) continue;
+    std::vector<float> values = decoded(t);
+    put_floats(scaled.tensor(t.name), values);
+    const size_t n_experts = static_cast<size_t>(t.shape[2]), each = values.size() / n_experts;
+    std::vector<float> scales(n_experts);
+    for (size_t e = 0; e < n_experts; e++) {
+      scales[e] = e % 3 == 0 ? 0.5f : e % 3 == 1 ? 1.0f : 2.0f;
+      for (size_t i = e * each; i < (e + 1) * each; i++) values[i] *= scales[e];
+    }
+    put_floats(t, values);
+    TestTensor scale = {t.name.substr(0, t.name.size() - 6) + "scale", {t.shape[2]}, DType::kF32, nullptr};
+    put_floats(scale, scales);
+    scaled.tensors.push_back(scale);
+    n_scaled++;
+  }
+  EXPECT_GE(n_scaled, 3);
+  expect_same(dump(scaled, tokens), dump(multiplied, tokens));
 }
 
 }  // namespace
