@@ -284,7 +284,8 @@ int run_main(int argc, char** argv) {
   if (!flags.json) params.on_text = write_stdout;
 
   Session session(engine);
-  const double calibrate_ms = params.adaptive && flags.n_predict != 0 ? calibrate(engine, session) : 0;
+  const bool drafts = params.suffix_max > 0 || engine.model().info().has_head;
+  const double calibrate_ms = drafts && params.adaptive && flags.n_predict != 0 ? calibrate(engine, session) : 0;
   const Generation g = session.generate(prompt, params);
   if (flags.json) {
     write_stdout(to_json(engine, session, g, params.sampling.seed, calibrate_ms)
