@@ -66,6 +66,17 @@ uint64_t memory_bytes(const std::string& text) {
   return *bytes;
 }
 
+// "a,b" to its items, which may be empty.
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> items;
+  for (size_t at = 0; at <= list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    items.push_back(list.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return items;
+}
+
 // "mtp,suffix"
 struct SpecTypes {
   SpecType head = SpecType::kNone;
@@ -75,9 +86,7 @@ struct SpecTypes {
 SpecTypes spec_types(const std::string& list) {
   SpecTypes types;
   bool none = false;
-  for (size_t at = 0; at <= list.size();) {
-    const size_t comma = std::min(list.find(',', at), list.size());
-    const std::string name = list.substr(at, comma - at);
+  for (const std::string& name : split(list)) {
     if (name == "auto") {
       types.head = SpecType::kAuto;
     } else if (name == "mtp" || name == "draft-mtp") {
@@ -89,7 +98,6 @@ SpecTypes spec_types(const std::string& list) {
     } else {
       fail(ErrorCode::kUsage, "--spec-type: expected a list of auto, none, mtp and suffix, found '{}'", name);
     }
-    at = comma + 1;
   }
   return none ? SpecTypes() : types;
 }
@@ -174,13 +182,10 @@ void ModelFlags::add_to(CLI::App& app) {
 // "exps=CPU,attn=CPU": where other engines keep tensors. There is one place here.
 void ModelFlags::check_placement() const {
   for (const std::string& list : override_tensors) {
-    for (size_t at = 0; at <= list.size();) {
-      const size_t comma = std::min(list.find(',', at), list.size());
-      const std::string rule = list.substr(at, comma - at);
+    for (const std::string& rule : split(list)) {
       if (!rule.ends_with("=CPU")) {
         fail(ErrorCode::kUsage, "-ot: expected REGEX=CPU, there is no other device, found '{}'", rule);
       }
-      at = comma + 1;
     }
   }
   if (!override_tensors.empty() || cpu_moe || n_cpu_moe) {

@@ -20,7 +20,6 @@ class DraftSources {
   // max_draft: of one cycle. free_drafts: they take no time worth counting. Of several sources those go first.
   void add(Drafter& drafter, int max_draft, bool free_drafts);
   bool empty() const noexcept { return sources_.empty(); }
-  size_t size() const noexcept { return sources_.size(); }
 
   // Drafts of what follows `tokens`, at most `limit`, valid until the next cycle. There is at least one source.
   std::span<const int32_t> draft(Ctx& ctx, std::span<const int32_t> tokens, int limit) noexcept;

@@ -509,6 +509,11 @@ class Run(Case):
             self.assertIn("verify_ms", files[0].read_text())
             self.assertEqual(nextn(*flags, env={"XDG_CACHE_HOME": "/dev/null/x"}).rc, 0)
             self.assertEqual(json.loads(nextn(*flags, "--spec-adaptive", "off", env=env).out)["timings"]["calibrate_ms"], 0)
+            # Nor where nothing drafts; drafts from the text need no head.
+            flags[2] = NO_HEAD
+            self.assertEqual(json.loads(nextn(*flags, env=env).out)["timings"]["calibrate_ms"], 0)
+            suffix = nextn(*flags, "--spec-type", "suffix", env=env)
+            self.assertGreater(json.loads(suffix.out)["timings"]["calibrate_ms"], 0)
 
     def test_incomplete_head(self):
         path = self.write("incomplete.gguf", Path(MIXED).read_bytes().replace(b"nextn.eh_proj", b"nextn.eh_prox"))
