@@ -72,6 +72,7 @@ void DraftController::begin_cycle(int limit) noexcept {
   limit_ = std::min(limit, max_draft_);
   p_.clear();
   chain_.clear();
+  gave_up_ = false;
   choose_length();
   rate_ = best_rate_;
   // What was reached lately counts too: confidences let drafts stop where they would fail, so it may be more.
@@ -121,6 +122,13 @@ void DraftController::drafted(float p) noexcept {
   p_.push_back(p);
 }
 
+void DraftController::gave_up() noexcept {
+  if (free_drafts_) return;
+  gave_up_ = true;
+  acceptance_.saw(static_cast<int>(p_.size()), kUnknownP, false);
+  if (p_.empty()) missed_ = true;
+}
+
 int DraftController::n_to_verify() const noexcept {
   int best = 0;
   double value = 0, best_value = -rate_ * costs_.verify(1);
@@ -150,6 +158,8 @@ void DraftController::end_cycle(int n_verified, int n_tokens, double draft_ms, d
     const double plain = cycle_ms(0), lost_ms = draft_ms + verify_ms - n_tokens * plain;
     until_trial_ =
         lost_ms > 0 ? std::clamp(lost_ms / (kTrialShare * plain), kMinTrialInterval, kMaxTrialInterval) : kAfterGain;
+  } else if (trial_length_ > 0) {
+    until_trial_ = kMinTrialInterval;  // there was nothing to try
   }
 }
 
@@ -163,10 +173,11 @@ void DraftController::pass_tokens(int n) noexcept {
   since_probe_ += n;
   const double probe = drafts_ms(1);
   probe_credit_ = std::min(probe_credit_ + kProbeShare * n * cycle_ms(0), probe);
-  if (p_.empty()) return;
+  const int n_drafts = static_cast<int>(p_.size()) + gave_up_;
+  if (n_drafts == 0) return;
   since_probe_ = 0;
   if (best_length_ > 0) return;
-  probe_credit_ = std::max(probe_credit_ - drafts_ms(static_cast<int>(p_.size())), -kOverdraft * probe);
+  probe_credit_ = std::max(probe_credit_ - drafts_ms(n_drafts), -kOverdraft * probe);
 }
 
 bool DraftController::probe_is_due() const noexcept {

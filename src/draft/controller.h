@@ -34,6 +34,7 @@ class DraftController {
   double drafted_rate() const noexcept;
   bool wants_draft() const noexcept;  // one more
   void drafted(float p) noexcept;     // it was made, with this probability in its drafter's eyes
+  void gave_up() noexcept;            // or it took its time and there is none: as good as a wrong one
   int n_to_verify() const noexcept;   // of the drafts made, the first so many
   // The trunk has chosen in the place of draft `position`, and those before it were right. This is known for every
   // draft that was verified and for the one after the last of them.
@@ -70,6 +71,7 @@ class DraftController {
   double until_trial_ = 0;   // tokens
   // of the running cycle
   int limit_ = 0;
+  bool gave_up_ = false;
   int trial_length_ = 0;       // drafts to verify whether they seem to pay or not
   std::vector<float> p_;       // of the drafts made
   std::vector<double> chain_;  // P_1 .. P_n of them

@@ -154,6 +154,24 @@ TEST(DraftController, FindsOutThatATableIsWrong) {
   }
 }
 
+// As with a high --spec-draft-p-min: the head's pass is paid for, and there is no draft.
+TEST(DraftController, LeavesADrafterAloneThatGivesUp) {
+  StepCosts costs({10, 11, 12, 13, 14, 15, 16, 17}, 2, 2);
+  DraftController controller(costs, kMaxDraft);
+  int n_asked = 0;
+  for (int i = 0; i < 500; i++) {
+    controller.begin_cycle(kMaxDraft);
+    if (controller.wants_draft()) {
+      n_asked++;
+      controller.gave_up();
+    }
+    EXPECT_EQ(controller.n_to_verify(), 0);
+    controller.end_cycle(0, 1, 0, 10);
+  }
+  EXPECT_GT(n_asked, 0);  // it may change its mind
+  EXPECT_LT(n_asked, 60);
+}
+
 TEST(DraftController, FollowsAChangeOfContentWithin64Tokens) {
   for (const Machine& machine : {kMachines[0], kMachines[1], kMachines[3]}) {
     for (const bool improving : {false, true}) {

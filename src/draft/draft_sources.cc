@@ -22,7 +22,10 @@ void DraftSources::make(Ctx& ctx, Source& source, std::span<const int32_t> token
   source.drafter->begin(tokens);
   Draft draft;
   do {
-    if (!source.drafter->next(ctx, &draft)) return;
+    if (!source.drafter->next(ctx, &draft)) {
+      if (source.controller) source.controller->gave_up();
+      return;
+    }
     source.drafts.push_back(draft.token);
     if (source.controller) source.controller->drafted(draft.p);
   } while (static_cast<int>(source.drafts.size()) < most && (!source.controller || source.controller->wants_draft()));
