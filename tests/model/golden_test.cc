@@ -15,15 +15,16 @@ struct GoldenModel {
   const char* model;
   const char* sha256;
   double f16_bound;
+  size_t n_flipped;  // rows of the head that 8-bit keys and values send to other experts
 
   friend std::ostream& operator<<(std::ostream& out, const GoldenModel& g) { return out << g.model; }
 };
 
 constexpr GoldenModel kGolden[] = {
-    {"tiny", "tiny-loud-f32", "aa2616a91d4107a4b82c29eccf5733b09c396fdc1db8add2f5658ccfb35152ea", 1e-3},
-    {"tiny-moe", "tiny-moe-loud-f32", "d98c80c3cc7bffcf9fa3c3c1f5c98ea5b4e4f42aeadd305899d2621053ddc83e", 1e-3},
-    {"tiny-glm45", "tiny-glm45-loud-f32", "60fad3a7d4182e09b5000f247d134b5a3b6d62cf7adefd3592bbaa6a351ed92c", 2e-3},
-    {"tiny-glm46", "tiny-glm46-loud-f32", "b137d1ec0a7adb7550e8c02572934edcf44302fbc071598ccec41c084a4d4701", 2e-3},
+    {"tiny", "tiny-loud-f32", "aa2616a91d4107a4b82c29eccf5733b09c396fdc1db8add2f5658ccfb35152ea", 1e-3, 0},
+    {"tiny-moe", "tiny-moe-loud-f32", "d98c80c3cc7bffcf9fa3c3c1f5c98ea5b4e4f42aeadd305899d2621053ddc83e", 1e-3, 1},
+    {"tiny-glm45", "tiny-glm45-loud-f32", "60fad3a7d4182e09b5000f247d134b5a3b6d62cf7adefd3592bbaa6a351ed92c", 2e-3, 0},
+    {"tiny-glm46", "tiny-glm46-loud-f32", "b137d1ec0a7adb7550e8c02572934edcf44302fbc071598ccec41c084a4d4701", 2e-3, 1},
 };
 
 std::string sha256(const std::string& path) {
@@ -44,20 +45,23 @@ std::vector<int32_t> parse_tokens(const std::string& text) {
   return tokens;
 }
 
-// The largest difference in standard deviations of the golden array.
-double deviation(const std::string& file, const std::string& golden) {
+// The largest difference in standard deviations of the golden array, whose n_left_out worst rows are left out.
+double deviation(const std::string& file, const std::string& golden, size_t n_rows = 1, size_t n_left_out = 0) {
   const std::vector<float> a = npy_values(file), b = npy_values(golden);
   EXPECT_EQ(a.size(), b.size());
   if (a.size() != b.size()) return INFINITY;
-  double sum = 0, squares = 0, worst = 0;
+  double sum = 0, squares = 0;
+  std::vector<double> worst(n_rows);  // of each row
   for (size_t i = 0; i < a.size(); i++) {
     sum += b[i];
     squares += double{b[i]} * b[i];
     const double d = std::abs(double{a[i]} - b[i]);
-    if (!(d <= worst)) worst = d;  // a NaN is the worst
+    double& w = worst[i * n_rows / a.size()];
+    if (!(d <= w)) w = std::isnan(d) ? INFINITY : d;
   }
+  std::ranges::sort(worst);
   const double n = static_cast<double>(b.size());
-  return worst / std::sqrt(squares / n - sum / n * (sum / n));
+  return worst[n_rows - 1 - n_left_out] / std::sqrt(squares / n - sum / n * (sum / n));
 }
 
 std::string golden_path(const std::string& folder, const std::string& name) {
@@ -76,13 +80,17 @@ class Golden : public testing::TestWithParam<GoldenModel> {
 
   static std::string golden_file(const std::string& name) { return read_file(golden_path(GetParam().folder, name)); }
 
-  static void check(KvType kv, double bound) {
+  // n_flipped: rows of the head that may be off by more.
+  static void check(KvType kv, double bound, size_t n_flipped = 0) {
     EngineOptions o = open_options(GetParam().model);
     o.k_type = o.v_type = o.head_k_type = o.head_v_type = kv;
-    const Dump d = dump(o, parse_tokens(golden_file("tokens.txt")));
-    const double worst[] = {
-        deviation(d.logits, golden_file("logits.npy")), deviation(d.hidden, golden_file("hidden.npy")),
-        deviation(d.mtp_logits, golden_file("mtp_logits.npy")), deviation(d.mtp_hidden, golden_file("mtp_hidden.npy"))};
+    const std::vector<int32_t> tokens = parse_tokens(golden_file("tokens.txt"));
+    const Dump d = dump(o, tokens);
+    const size_t n = tokens.size();
+    const double worst[] = {deviation(d.logits, golden_file("logits.npy")),
+                            deviation(d.hidden, golden_file("hidden.npy")),
+                            deviation(d.mtp_logits, golden_file("mtp_logits.npy"), n, n_flipped),
+                            deviation(d.mtp_hidden, golden_file("mtp_hidden.npy"), n, n_flipped)};
     std::printf("%s, KV %s: logits %.2g, hidden %.2g, mtp_logits %.2g, mtp_hidden %.2g standard deviations\n",
                 GetParam().folder, kv_type_name(kv), worst[0], worst[1], worst[2], worst[3]);
     for (const double w : worst) EXPECT_LE(w, bound);
@@ -98,11 +106,10 @@ TEST_P(Golden, KvF16) {
   check(KvType::kF16, GetParam().f16_bound);
 }
 
-// Without experts: eight bits are few enough to send a row to another expert here and there, which changes all of it.
-class GoldenEightBits : public Golden {};
-
-TEST_P(GoldenEightBits, Kv) {
-  check(KvType::kQ8_0, 0.05);
+// Eight bits are few enough to send a row to another expert, which changes all of that row: one of 24 rows of the head
+// of tiny-moe (0.17) and of tiny-glm46 (1.0), none of a trunk.
+TEST_P(Golden, KvQ8_0) {
+  check(KvType::kQ8_0, 0.05, GetParam().n_flipped);
 }
 
 std::string golden_name(const testing::TestParamInfo<GoldenModel>& info) {
@@ -112,7 +119,6 @@ std::string golden_name(const testing::TestParamInfo<GoldenModel>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiny, Golden, testing::ValuesIn(kGolden), golden_name);
-INSTANTIATE_TEST_SUITE_P(Tiny, GoldenEightBits, testing::Values(kGolden[0]), golden_name);
 
 // Models without their head, if they have one, and what Hugging Face transformers computes with the same weights.
 class GoldenOfTransformers : public testing::TestWithParam<const char*> {};
