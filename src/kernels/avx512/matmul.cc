@@ -14,17 +14,15 @@ struct Q8_0 {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
-    Words w;
-    NEXTN_UNROLL
-    for (int g = 0; g < kGroups; g++) w.v[g] = word_at(block + 32 + g * kWord);
     prefetch<kBytes, 1>(block, 0);
     const __m512 d = halves_at(block);
+    __m512i s[M];
+    bias<M, 128>(act, k, at, s);
+    dots<M>([&](int g) { return word_at(block + 32 + g * kWord); }, act.q + at, k, 0, kGroups, s);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      const int64_t i = m * k + at;
-      const int32_t* sum = act.sum + i / 16;
-      const __m512i s = dot(_mm512_set1_epi32(-128 * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
-      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s), _mm512_set1_ps(act.scale[i / 32])), d, acc[m]);
+      const __m512 a = _mm512_set1_ps(act.scale[(m * k + at) / 32]);
+      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), a), d, acc[m]);
     }
   }
 };
@@ -34,22 +32,15 @@ struct Q4_0 {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
-    const __m512i low = _mm512_set1_epi8(15);
-    Words w;
-    NEXTN_UNROLL
-    for (int g = 0; g < 4; g++) {
-      const __m512i both = word_at(block + 32 + g * kWord);
-      w.v[g] = _mm512_and_si512(both, low);
-      w.v[g + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-    }
     prefetch<kBytes, 1>(block, 0);
     const __m512 d = halves_at(block);
+    __m512i s[M];
+    bias<M, 8>(act, k, at, s);
+    dots<M>([&](int g) { return nibbles_of(block + 32, g); }, act.q + at, k, 0, kGroups, s);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      const int64_t i = m * k + at;
-      const int32_t* sum = act.sum + i / 16;
-      const __m512i s = dot(_mm512_set1_epi32(-8 * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
-      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s), _mm512_set1_ps(act.scale[i / 32])), d, acc[m]);
+      const __m512 a = _mm512_set1_ps(act.scale[(m * k + at) / 32]);
+      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), a), d, acc[m]);
     }
   }
 };
@@ -86,16 +77,18 @@ NEXTN_INLINE void unpack_scales(const uint8_t* scales, const ActRows& act, int64
   }
 }
 
-// Adds sub-block b, whose weights are w, to the sums of a superblock.
-template <int M>
-NEXTN_INLINE void add_sub_block(const Words& w, __m512 scale, int b, const ScaleMin<M>& s, const ActRows& act,
+// Adds sub-block b to the sums of a superblock; weights(g) are the weights of its group g.
+template <int M, class Weights>
+NEXTN_INLINE void add_sub_block(const Weights& weights, __m512 scale, int b, const ScaleMin<M>& s, const ActRows& act,
                                 int64_t k, int64_t at, __m512 (&block)[M], __m512 (&mins)[M]) {
+  const int64_t i = at + b * 32;
+  __m512i d[M] = {};
+  dots<M>(weights, act.q + i, k, 0, kGroups, d);
   const __m512 min = ScaleMin<M>::to_float(s.min[b]);
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
-    const int64_t i = m * k + at + b * 32;
-    const __m512 d = _mm512_cvtepi32_ps(dot(_mm512_setzero_si512(), w, act.q + i, 0, kGroups));
-    block[m] = _mm512_fmadd_ps(_mm512_mul_ps(d, scale), _mm512_set1_ps(act.scale[i / 32]), block[m]);
+    const __m512 a = _mm512_set1_ps(act.scale[(m * k + i) / 32]);
+    block[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d[m]), scale), a, block[m]);
     mins[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(s.a_sum[m][b]), mins[m]);
   }
 }
@@ -118,18 +111,15 @@ struct Q4_K {
     __m512 block[M] = {}, mins[M] = {};
     for (int c = 0; c < 4; c++) {
       const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
-      Words w;
-      NEXTN_UNROLL
-      for (int g = 0; g < kGroups; g++) w.v[g] = _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(15));
       prefetch<kBytes, 4>(super, c);
-      add_sub_block<M>(w, ScaleMin<M>::to_float(s.scale[2 * c]), 2 * c, s, act, k, at, block, mins);
+      const auto low = [&](int g) { return _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(15)); };
+      add_sub_block<M>(low, ScaleMin<M>::to_float(s.scale[2 * c]), 2 * c, s, act, k, at, block, mins);
       // The high nibbles stay where they are, 16 times too large; the scale makes good for it, exactly.
-      NEXTN_UNROLL
-      for (int g = 0; g < kGroups; g++) {
-        w.v[g] = _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(static_cast<char>(0xf0)));
-      }
+      const auto high = [&](int g) {
+        return _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(static_cast<char>(0xf0)));
+      };
       const __m512 scale = _mm512_mul_ps(ScaleMin<M>::to_float(s.scale[2 * c + 1]), _mm512_set1_ps(1.0f / 16));
-      add_sub_block<M>(w, scale, 2 * c + 1, s, act, k, at, block, mins);
+      add_sub_block<M>(high, scale, 2 * c + 1, s, act, k, at, block, mins);
     }
     add_superblock<M>(super, block, mins, acc);
   }
@@ -143,13 +133,11 @@ struct Q5_K {
                               __m512 (&block)[M], __m512 (&mins)[M]) {
     const uint8_t* qh = super + 16 * kTileRows;
     const uint8_t* qs = super + 48 * kTileRows + B / 2 * kGroups * kWord;
-    Words w;
-    NEXTN_UNROLL
-    for (int g = 0; g < kGroups; g++) {
-      w.v[g] = join(shift<B % 2 * -4>(word_at(qs + g * kWord)), shift<4 - B>(word_at(qh + g * kWord)), 0x1f);
-    }
     prefetch<kBytes, 8>(super, B);
-    add_sub_block<M>(w, ScaleMin<M>::to_float(s.scale[B]), B, s, act, k, at, block, mins);
+    const auto weights = [&](int g) {
+      return join(shift<B % 2 * -4>(word_at(qs + g * kWord)), shift<4 - B>(word_at(qh + g * kWord)), 0x1f);
+    };
+    add_sub_block<M>(weights, ScaleMin<M>::to_float(s.scale[B]), B, s, act, k, at, block, mins);
   }
 
   template <int M>
@@ -179,24 +167,27 @@ struct Q6_K {
     const int b = 4 * half + P;
     const uint8_t* qh = super + 18 * kTileRows + half * kGroups * kWord;
     const uint8_t* ql = super + 82 * kTileRows + (2 * half + P % 2) * kGroups * kWord;
-    Words w;
-    NEXTN_UNROLL
-    for (int g = 0; g < kGroups; g++) {
-      w.v[g] = join(shift<P / 2 * -4>(word_at(ql + g * kWord)), shift<4 - 2 * P>(word_at(qh + g * kWord)), 0x3f);
-    }
     prefetch<kBytes, 8>(super, b);
+    const auto weights = [&](int g) {
+      return join(shift<P / 2 * -4>(word_at(ql + g * kWord)), shift<4 - 2 * P>(word_at(qh + g * kWord)), 0x3f);
+    };
+    __m512i first[M], second[M];
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      first[m] = _mm512_set1_epi32(bias[m][2 * b]);
+      second[m] = _mm512_set1_epi32(bias[m][2 * b + 1]);
+    }
+    dots<M>(weights, act.q + at + b * 32, k, 0, 4, first);
+    dots<M>(weights, act.q + at + b * 32, k, 4, 8, second);
     const __m128i* scales = reinterpret_cast<const __m128i*>(super + 2 * kTileRows) + 2 * b;
     const __m512 scale0 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales)));
     const __m512 scale1 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales + 1)));
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      const int64_t i = m * k + at + b * 32;
-      const __m512i first = dot(_mm512_set1_epi32(bias[m][2 * b]), w, act.q + i, 0, 4);
-      const __m512i second = dot(_mm512_set1_epi32(bias[m][2 * b + 1]), w, act.q + i, 4, 8);
       // Below 2^24 throughout, so this float sum is the exact integer.
       const __m512 scaled =
-          _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(second), scale1));
-      block[m] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(act.scale[i / 32]), block[m]);
+          _mm512_fmadd_ps(_mm512_cvtepi32_ps(first[m]), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(second[m]), scale1));
+      block[m] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(act.scale[(m * k + at) / 32 + b]), block[m]);
     }
   }
 
@@ -226,7 +217,6 @@ struct IQ4_XS {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
-    const __m512i low = _mm512_set1_epi8(15);
     // The table's values + 128, for VPDPBUSD wants unsigned ones.
     const __m512i values = _mm512_xor_si512(
         _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values))), _mm512_set1_epi8(-128));
@@ -234,13 +224,6 @@ struct IQ4_XS {
     __m512 block[M] = {};
     for (int b = 0; b < 8; b++) {
       const uint8_t* qs = super + 8 * kTileRows + b * 4 * kWord;
-      Words w;
-      NEXTN_UNROLL
-      for (int g = 0; g < 4; g++) {
-        const __m512i both = word_at(qs + g * kWord);
-        w.v[g] = _mm512_shuffle_epi8(values, _mm512_and_si512(both, low));
-        w.v[g + 4] = _mm512_shuffle_epi8(values, _mm512_and_si512(_mm512_srli_epi16(both, 4), low));
-      }
       prefetch<kBytes, 8>(super, b);
       const __m128i* nibbles = reinterpret_cast<const __m128i*>(super + 4 * kTileRows) + b / 2;
       const __m512i four = _mm512_and_si512(
@@ -249,13 +232,14 @@ struct IQ4_XS {
       const __m512i two = _mm512_and_si512(_mm512_srl_epi32(high, _mm_cvtsi32_si128(2 * b)), _mm512_set1_epi32(3));
       const __m512 scale =
           _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_or_si512(four, _mm512_slli_epi32(two, 4)), _mm512_set1_epi32(32)));
+      const int64_t i = at + b * 32;
+      __m512i s[M];
+      bias<M, 128>(act, k, i, s);
+      dots<M>([&](int g) { return _mm512_shuffle_epi8(values, nibbles_of(qs, g)); }, act.q + i, k, 0, kGroups, s);
       NEXTN_UNROLL
       for (int m = 0; m < M; m++) {
-        const int64_t i = m * k + at + b * 32;
-        const int32_t* sum = act.sum + i / 16;
-        const __m512i s = dot(_mm512_set1_epi32(-128 * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
-        block[m] =
-            _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s), scale), _mm512_set1_ps(act.scale[i / 32]), block[m]);
+        const __m512 a = _mm512_set1_ps(act.scale[(m * k + i) / 32]);
+        block[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), scale), a, block[m]);
       }
     }
     const __m512 d = halves_at(super);

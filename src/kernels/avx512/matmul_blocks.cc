@@ -52,14 +52,16 @@ struct Small {
     Format::weights(block, w);
     prefetch<Format::kBytes, 1>(block, 0);
     const __m512 d = Format::scale(block), min = halves_at(block + Format::kMin);
+    __m512i s[M];
+    bias<M, Format::kOffset>(act, k, at, s);
+    dots<M>(w, act.q + at, k, 0, kGroups, s);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
       const int64_t i = m * k + at;
-      const int sum = act.sum[i / 16] + act.sum[i / 16 + 1];
       const float a = act.scale[i / 32];
-      const __m512i s = dot(_mm512_set1_epi32(-Format::kOffset * sum), w, act.q + i, 0, kGroups);
-      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s), _mm512_set1_ps(a)), d, acc[m]);
+      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), _mm512_set1_ps(a)), d, acc[m]);
       if constexpr (Format::kMin != 0) {
+        const int sum = act.sum[i / 16] + act.sum[i / 16 + 1];
         acc[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(a * static_cast<float>(sum)), acc[m]);
       }
     }
@@ -137,14 +139,14 @@ struct NVFP4 {
       }
       look_up(fp4_values(), w);
       const __m512 d0 = scale(block + 2 * b * kTileRows), d1 = scale(block + (2 * b + 1) * kTileRows);
+      const int64_t i = at + 32 * b;
+      __m512i first[M], last[M];
+      half_dots<M, 12>(w, act, k, i, first, last);
       NEXTN_UNROLL
       for (int m = 0; m < M; m++) {
-        const int64_t i = m * k + at + 32 * b;
-        const int32_t* sum = act.sum + i / 16;
-        const __m512i first = dot(_mm512_set1_epi32(-12 * sum[0]), w, act.q + i, 0, 4);
-        const __m512i last = dot(_mm512_set1_epi32(-12 * sum[1]), w, act.q + i, 4, 8);
-        const __m512 both = _mm512_fmadd_ps(_mm512_cvtepi32_ps(last), d1, _mm512_mul_ps(_mm512_cvtepi32_ps(first), d0));
-        acc[m] = _mm512_fmadd_ps(both, _mm512_set1_ps(act.scale[i / 32]), acc[m]);
+        const __m512 both =
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(last[m]), d1, _mm512_mul_ps(_mm512_cvtepi32_ps(first[m]), d0));
+        acc[m] = _mm512_fmadd_ps(both, _mm512_set1_ps(act.scale[(m * k + i) / 32]), acc[m]);
       }
     }
   }

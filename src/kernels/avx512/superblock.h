@@ -44,23 +44,29 @@ struct Super {
       Format::weights(super, b, w);
       prefetch<Format::kBytes, 8>(super, b);
       const __m512 scale0 = Format::scale(super, b, 0), scale1 = Format::scale(super, b, 1);
+      const int64_t from = at + b * 32;
+      __m512i first[M], last[M];
+      if constexpr (Format::kOneScale) {
+        bias<M, Format::kOffset>(act, k, from, first);
+        dots<M>(w, act.q + from, k, 0, kGroups, first);
+      } else {
+        half_dots<M, Format::kOffset>(w, act, k, from, first, last);
+      }
       NEXTN_UNROLL
       for (int m = 0; m < M; m++) {
-        const int64_t i = m * k + at + b * 32;
-        const int32_t* sum = act.sum + i / 16;
+        const int64_t i = m * k + from;
         const __m512 a = _mm512_set1_ps(act.scale[i / 32]);
         __m512 scaled;
         if constexpr (Format::kOneScale) {
-          const __m512i all = dot(_mm512_set1_epi32(-Format::kOffset * (sum[0] + sum[1])), w, act.q + i, 0, kGroups);
-          scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(all), scale0);
+          scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(first[m]), scale0);
         } else {
-          const __m512i first = dot(_mm512_set1_epi32(-Format::kOffset * sum[0]), w, act.q + i, 0, 4);
-          const __m512i last = dot(_mm512_set1_epi32(-Format::kOffset * sum[1]), w, act.q + i, 4, 8);
           // Below 2^24 throughout, so this float sum is the exact integer.
-          scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(last), scale1));
+          scaled =
+              _mm512_fmadd_ps(_mm512_cvtepi32_ps(first[m]), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(last[m]), scale1));
         }
         block[m] = _mm512_fmadd_ps(scaled, a, block[m]);
         if constexpr (Format::kMins) {
+          const int32_t* sum = act.sum + i / 16;
           const __m512 s0 = _mm512_set1_ps(static_cast<float>(sum[0])), s1 = _mm512_set1_ps(static_cast<float>(sum[1]));
           const __m512 min = _mm512_fmadd_ps(Format::min(super, b, 0), s0, _mm512_mul_ps(Format::min(super, b, 1), s1));
           mins[m] = _mm512_fmadd_ps(min, a, mins[m]);

@@ -1,8 +1,8 @@
 // What the matmuls of all integer formats do with the rows of a tile.
 //
 // One zmm lane is one output row: four bytes of an activation row are broadcast to all lanes and VPDPBUSD adds 16 dots
-// of 4 inputs, so nothing is ever summed across lanes. Weights are unpacked once for all M rows into 8 registers (32
-// inputs); the sums of the M rows stay in registers over a block.
+// of 4 inputs, so nothing is ever summed across lanes. Weights are unpacked once for all M rows; the sums of the M rows
+// stay in registers over a block.
 #pragma once
 
 #include <immintrin.h>
@@ -27,6 +27,7 @@ constexpr int kGroups = 32 / 4;  // 4-byte groups of 32 inputs
 
 struct Words {
   __m512i v[kGroups];  // 32 unsigned weights of each of 16 rows
+  __m512i operator()(int g) const { return v[g]; }
 };
 
 NEXTN_INLINE __m512i word_at(const uint8_t* p) {
@@ -46,15 +47,59 @@ NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
   }
 }
 
-// start + the dots of groups [first, last) of w with the activations q.
-NEXTN_INLINE __m512i dot(__m512i start, const Words& w, const int8_t* q, int first, int last) {
+// sums[m] += the dots of groups [first, last) with row m's activations; weights(g) are the unsigned weights of group g,
+// and q is row 0's group 0, the rows' are k apart. All rows advance together, and few rows in two chains each: a
+// VPDPBUSD takes five cycles, and there are two a cycle (bench/LOG.md V1).
+template <int M, class Weights>
+NEXTN_INLINE void dots(const Weights& weights, const int8_t* q, int64_t k, int first, int last, __m512i (&sums)[M]) {
+  constexpr int kChains = M <= 4 ? 2 : 1;
+  __m512i odd[M] = {};
   NEXTN_UNROLL
   for (int g = first; g < last; g++) {
-    int32_t four;
-    std::memcpy(&four, q + 4 * g, sizeof four);
-    start = _mm512_dpbusd_epi32(start, w.v[g], _mm512_set1_epi32(four));
+    const __m512i w = weights(g);
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) {
+      int32_t four;
+      std::memcpy(&four, q + m * k + 4 * g, sizeof four);
+      __m512i& sum = kChains == 2 && g % 2 ? odd[m] : sums[m];
+      sum = _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(four));
+    }
   }
-  return start;
+  if constexpr (kChains == 2) {
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) sums[m] = _mm512_add_epi32(sums[m], odd[m]);
+  }
+}
+
+// sums[m] = -kOffset times the sum of row m's 32 activations from `at` on: what weights with kOffset added count too
+// much.
+template <int M, int kOffset>
+NEXTN_INLINE void bias(const ActRows& act, int64_t k, int64_t at, __m512i (&sums)[M]) {
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    const int32_t* sum = act.sum + (m * k + at) / 16;
+    sums[m] = _mm512_set1_epi32(-kOffset * (sum[0] + sum[1]));
+  }
+}
+
+// The same for each half of the 32 by itself, and their dots.
+template <int M, int kOffset, class Weights>
+NEXTN_INLINE void half_dots(const Weights& weights, const ActRows& act, int64_t k, int64_t at, __m512i (&first)[M],
+                            __m512i (&last)[M]) {
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    const int32_t* sum = act.sum + (m * k + at) / 16;
+    first[m] = _mm512_set1_epi32(-kOffset * sum[0]);
+    last[m] = _mm512_set1_epi32(-kOffset * sum[1]);
+  }
+  dots<M>(weights, act.q + at, k, 0, kGroups / 2, first);
+  dots<M>(weights, act.q + at, k, kGroups / 2, kGroups, last);
+}
+
+// Group g of 8 whose nibbles stand in four words: the low ones are groups 0 .. 3, the high ones 4 .. 7.
+NEXTN_INLINE __m512i nibbles_of(const uint8_t* words, int g) {
+  const __m512i both = word_at(words + g % 4 * kWord);
+  return _mm512_and_si512(g < 4 ? both : _mm512_srli_epi16(both, 4), _mm512_set1_epi8(15));
 }
 
 // Bytes shifted left by n, right for negative n; bits that come from the neighbouring byte are for the caller to mask.
