@@ -1,6 +1,5 @@
-// Matmul of the IQ formats below 4 bits; scalar/matmul.cc defines the numbers. Sizes are looked up in the grids one by
-// one, for gathering is slower on many CPUs; signs are applied to them and an offset added, because VPDPBUSD wants its
-// first operand unsigned.
+// Matmul of the IQ formats below 4 bits; scalar/matmul.cc defines the numbers. Sizes are gathered from the grids; signs
+// are applied to them and an offset added, because VPDPBUSD wants its first operand unsigned.
 #include "kernels/avx512/functions.h"
 #include "kernels/avx512/superblock.h"
 #include "quant/iq_grids.h"
@@ -9,45 +8,18 @@ namespace nextn::avx512 {
 
 namespace {
 
-// The indices of 16 rows, where they can be looked up one by one.
-struct Indices {
-  NEXTN_INLINE_MEMBER explicit Indices(__m512i x) { _mm512_store_si512(v, x); }
-  NEXTN_INLINE_MEMBER uint32_t operator()(int r) const { return v[r]; }
-  alignas(64) uint32_t v[kTileRows];
-};
-
-// Four registers of four rows each, one after another.
-template <class Rows>
-NEXTN_INLINE __m512 join_rows(const Rows& rows, int first, int step) {
-  __m512 x = _mm512_castps128_ps512(rows(first));
-  x = _mm512_insertf32x4(x, rows(first + step), 1);
-  x = _mm512_insertf32x4(x, rows(first + 2 * step), 2);
-  return _mm512_insertf32x4(x, rows(first + 3 * step), 3);
-}
-
-// Entries of four weights for 16 rows; index(r) is that of row r. Moved as floats: VINSERTPS reads memory by itself.
-template <class Index>
-NEXTN_INLINE __m512i look_up(const uint32_t* grid, const Index& index) {
-  const float* entries = reinterpret_cast<const float*>(grid);
-  const auto four = [&](int r) __attribute__((always_inline)) {
-    __m128 x = _mm_load_ss(entries + index(r));
-    x = _mm_insert_ps(x, _mm_load_ss(entries + index(r + 1)), 0x10);
-    x = _mm_insert_ps(x, _mm_load_ss(entries + index(r + 2)), 0x20);
-    return _mm_insert_ps(x, _mm_load_ss(entries + index(r + 3)), 0x30);
-  };
-  return _mm512_castps_si512(join_rows(four, 0, 4));
+// Entries of four weights for 16 rows; lane r of index is that of row r.
+NEXTN_INLINE __m512i look_up(const uint32_t* grid, __m512i index) {
+  return _mm512_i32gather_epi32(index, grid, 4);
 }
 
 // Entries of eight weights for 16 rows: the first four of each row to w[0], the last four to w[1].
-template <class Index>
-NEXTN_INLINE void look_up(const uint64_t* grid, const Index& index, __m512i* w) {
-  const double* entries = reinterpret_cast<const double*>(grid);
-  const auto two = [&](int r) __attribute__((always_inline)) {
-    return _mm_castpd_ps(_mm_loadh_pd(_mm_load_sd(entries + index(r)), entries + index(r + 1)));
-  };
-  const __m512 a = join_rows(two, 0, 4), b = join_rows(two, 2, 4);
-  w[0] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));
-  w[1] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd));
+NEXTN_INLINE void look_up(const uint64_t* grid, __m512i index, __m512i* w) {
+  const __m512i a = _mm512_i32gather_epi64(_mm512_castsi512_si256(index), grid, 8);
+  const __m512i b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(index, 1), grid, 8);
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  w[0] = _mm512_permutex2var_epi32(a, even, b);
+  w[1] = _mm512_permutex2var_epi32(a, _mm512_or_si512(even, _mm512_set1_epi32(1)), b);
 }
 
 // Sizes to offset + size, or offset - size where group g has a sign. signs: a turned word (pack.h).
@@ -94,10 +66,10 @@ struct IQ2_XXS : Eighths<IQ2_XXS> {
   static constexpr int kBytes = 66 * kTileRows, kOffset = kIq2Offset;
   static constexpr bool kOneScale = true;
 
-  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const uint8_t* words = super + 2 * kTileRows + b * 2 * kWord;
     NEXTN_UNROLL
-    for (int l = 0; l < 4; l++) look_up(kIq2XxsGrid.entries, [&](int r) { return words[4 * r + l]; }, w.v + 2 * l);
+    for (int l = 0; l < 4; l++) look_up(kIq2XxsGrid.entries, moved(word_at(words), -8 * l, 255), w.v + 2 * l);
     apply_signs<kOffset>(all_signs(word_at(words + kWord)), w);
   }
   NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
@@ -108,13 +80,13 @@ struct IQ2_XXS : Eighths<IQ2_XXS> {
 struct IQ2_XS : Eighths<IQ2_XS> {
   static constexpr int kBytes = 74 * kTileRows, kOffset = kIq2Offset;
 
-  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const uint8_t* words = super + 10 * kTileRows + b * 2 * kWord;
     const __m512i low = word_at(words), word = word_at(words + kWord);
     NEXTN_UNROLL
     for (int l = 0; l < 4; l++) {
       const __m512i index = _mm512_or_si512(moved(low, -8 * l, 255), moved(word, -17 - 2 * l, 256));
-      look_up(kIq2XsGrid.entries, Indices(index), w.v + 2 * l);
+      look_up(kIq2XsGrid.entries, index, w.v + 2 * l);
     }
     apply_signs<kOffset>(all_signs(word), w);
   }
@@ -126,12 +98,12 @@ struct IQ2_XS : Eighths<IQ2_XS> {
 struct IQ2_S : Eighths<IQ2_S> {
   static constexpr int kBytes = 82 * kTileRows, kOffset = kIq2Offset;
 
-  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const __m512i high = row_bytes(super + (2 + b) * kTileRows);
     NEXTN_UNROLL
     for (int l = 0; l < 4; l++) {
       const __m512i low = row_bytes(super + (18 + 4 * b + l) * kTileRows);
-      look_up(kIq2SGrid.entries, Indices(_mm512_or_si512(low, moved(high, 8 - 2 * l, 0x300))), w.v + 2 * l);
+      look_up(kIq2SGrid.entries, _mm512_or_si512(low, moved(high, 8 - 2 * l, 0x300)), w.v + 2 * l);
     }
     apply_signs<kOffset>(word_at(super + 50 * kTileRows + b * kWord), w);
   }
@@ -144,11 +116,10 @@ struct IQ3_XXS : Super<IQ3_XXS> {
   static constexpr int kBytes = 98 * kTileRows, kOffset = 62;
   static constexpr bool kOneScale = true;
 
-  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
-      const uint8_t* indices = super + (2 + 8 * b + g) * kTileRows;
-      w.v[g] = look_up(kIq3XxsGrid.entries, [&](int r) { return indices[r]; });
+      w.v[g] = look_up(kIq3XxsGrid.entries, row_bytes(super + (2 + 8 * b + g) * kTileRows));
     }
     apply_signs<kOffset>(all_signs(word_at(super + 66 * kTileRows + b * kWord)), w);
   }
@@ -162,12 +133,12 @@ struct IQ3_S : Super<IQ3_S> {
   static constexpr int kBytes = 110 * kTileRows, kOffset = 15;
   static constexpr bool kOneScale = true;
 
-  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const __m512i high = row_bytes(super + (2 + b) * kTileRows);
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
       const __m512i low = row_bytes(super + (14 + 8 * b + g) * kTileRows);
-      w.v[g] = look_up(kIq3SGrid.entries, Indices(_mm512_or_si512(low, moved(high, 8 - g, 256))));
+      w.v[g] = look_up(kIq3SGrid.entries, _mm512_or_si512(low, moved(high, 8 - g, 256)));
     }
     apply_signs<kOffset>(word_at(super + 78 * kTileRows + b * kWord), w);
   }
@@ -189,12 +160,12 @@ struct IQ1_S : Eighths<IQ1_S> {
   static constexpr int kBytes = 50 * kTileRows, kOffset = 9;
   static constexpr bool kOneScale = true;
 
-  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const __m512i high = row_units(super + (2 + 2 * b) * kTileRows);
     NEXTN_UNROLL
     for (int l = 0; l < 4; l++) {
       const __m512i low = row_bytes(super + (18 + 4 * b + l) * kTileRows);
-      look_up(kIq1Grid.entries, Indices(_mm512_or_si512(low, moved(high, 8 - 3 * l, 0x700))), w.v + 2 * l);
+      look_up(kIq1Grid.entries, _mm512_or_si512(low, moved(high, 8 - 3 * l, 0x700)), w.v + 2 * l);
       shift_up(high, 0x8000, w.v + 2 * l);
     }
   }
@@ -206,12 +177,12 @@ struct IQ1_S : Eighths<IQ1_S> {
 struct IQ1_M : Super<IQ1_M> {
   static constexpr int kBytes = 56 * kTileRows, kOffset = 9;
 
-  [[gnu::noinline]] static void weights(const uint8_t* super, int b, Words& w) {
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     NEXTN_UNROLL
     for (int l = 0; l < 4; l++) {
       const __m512i low = row_bytes(super + (8 + 4 * b + l) * kTileRows);
       const __m512i high = row_bytes(super + (40 + 2 * b + l / 2) * kTileRows);
-      look_up(kIq1Grid.entries, Indices(_mm512_or_si512(low, moved(high, l % 2 == 0 ? 8 : 4, 0x700))), w.v + 2 * l);
+      look_up(kIq1Grid.entries, _mm512_or_si512(low, moved(high, l % 2 == 0 ? 8 : 4, 0x700)), w.v + 2 * l);
       shift_up(high, l % 2 == 0 ? 8 : 128, w.v + 2 * l);
     }
   }
