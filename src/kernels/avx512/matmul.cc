@@ -13,16 +13,15 @@ struct Q8_0 {
   static constexpr int kInputs = 32, kBytes = 34 * kTileRows;
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
     prefetch<kBytes, 1>(block, 0);
     const __m512 d = halves_at(block);
     __m512i s[M];
-    bias<M, 128>(act, k, at, s);
-    dots<M>([&](int g) { return word_at(block + 32 + g * kWord); }, act.q + at, k, 0, kGroups, s);
+    bias<M, 128>(act, s);
+    dots<M>([&](int g) { return word_at(block + 32 + g * kWord); }, act, 0, kGroups, s);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      const __m512 a = _mm512_set1_ps(act.scale[(m * k + at) / 32]);
-      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), a), d, acc[m]);
+      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), act.scale_of(m)), d, acc[m]);
     }
   }
 };
@@ -31,16 +30,15 @@ struct Q4_0 {
   static constexpr int kInputs = 32, kBytes = 18 * kTileRows;
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
     prefetch<kBytes, 1>(block, 0);
     const __m512 d = halves_at(block);
     __m512i s[M];
-    bias<M, 8>(act, k, at, s);
-    dots<M>([&](int g) { return nibbles_of(block + 32, g); }, act.q + at, k, 0, kGroups, s);
+    bias<M, 8>(act, s);
+    dots<M>([&](int g) { return nibbles_of(block + 32, g); }, act, 0, kGroups, s);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      const __m512 a = _mm512_set1_ps(act.scale[(m * k + at) / 32]);
-      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), a), d, acc[m]);
+      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), act.scale_of(m)), d, acc[m]);
     }
   }
 };
@@ -58,7 +56,7 @@ struct ScaleMin {
 };
 
 template <int M>
-NEXTN_INLINE void unpack_scales(const uint8_t* scales, const ActRows& act, int64_t k, int64_t at, ScaleMin<M>& s) {
+NEXTN_INLINE void unpack_scales(const uint8_t* scales, const Acts& act, ScaleMin<M>& s) {
   const __m512i six = _mm512_set1_epi8(63), four = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
   const __m512i b0 = word_at(scales), b4 = word_at(scales + kWord), b8 = word_at(scales + 2 * kWord);
   _mm512_store_si512(s.scale[0], _mm512_and_si512(b0, six));
@@ -69,26 +67,23 @@ NEXTN_INLINE void unpack_scales(const uint8_t* scales, const ActRows& act, int64
                                                _mm512_and_si512(_mm512_srli_epi16(b4, 2), top)));
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
-    const int64_t i = m * k + at;
-    const __m256i* sum = reinterpret_cast<const __m256i*>(act.sum + i / 16);
+    const __m256i* sum = reinterpret_cast<const __m256i*>(act.sum + m * act.k_sum);
     const __m256i pairs =
         _mm256_permute4x64_epi64(_mm256_hadd_epi32(_mm256_loadu_si256(sum), _mm256_loadu_si256(sum + 1)), 0xd8);
-    _mm256_store_ps(s.a_sum[m], _mm256_mul_ps(_mm256_loadu_ps(act.scale + i / 32), _mm256_cvtepi32_ps(pairs)));
+    _mm256_store_ps(s.a_sum[m], _mm256_mul_ps(_mm256_loadu_ps(act.scale + m * act.k_scale), _mm256_cvtepi32_ps(pairs)));
   }
 }
 
-// Adds sub-block b to the sums of a superblock; weights(g) are the weights of its group g.
+// Adds sub-block b to the sums of a superblock; weights(g) are the weights of its group g, act its activations.
 template <int M, class Weights>
-NEXTN_INLINE void add_sub_block(const Weights& weights, __m512 scale, int b, const ScaleMin<M>& s, const ActRows& act,
-                                int64_t k, int64_t at, __m512 (&block)[M], __m512 (&mins)[M]) {
-  const int64_t i = at + b * 32;
+NEXTN_INLINE void add_sub_block(const Weights& weights, __m512 scale, int b, const ScaleMin<M>& s, const Acts& act,
+                                __m512 (&block)[M], __m512 (&mins)[M]) {
   __m512i d[M] = {};
-  dots<M>(weights, act.q + i, k, 0, kGroups, d);
+  dots<M>(weights, act, 0, kGroups, d);
   const __m512 min = ScaleMin<M>::to_float(s.min[b]);
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
-    const __m512 a = _mm512_set1_ps(act.scale[(m * k + i) / 32]);
-    block[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d[m]), scale), a, block[m]);
+    block[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d[m]), scale), act.scale_of(m), block[m]);
     mins[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(s.a_sum[m][b]), mins[m]);
   }
 }
@@ -105,21 +100,21 @@ struct Q4_K {
   static constexpr int kInputs = 256, kBytes = 144 * kTileRows;
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
     ScaleMin<M> s;
-    unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
+    unpack_scales<M>(super + 4 * kTileRows, act, s);
     __m512 block[M] = {}, mins[M] = {};
     for (int c = 0; c < 4; c++) {
       const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
       prefetch<kBytes, 4>(super, c);
       const auto low = [&](int g) { return _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(15)); };
-      add_sub_block<M>(low, ScaleMin<M>::to_float(s.scale[2 * c]), 2 * c, s, act, k, at, block, mins);
+      add_sub_block<M>(low, ScaleMin<M>::to_float(s.scale[2 * c]), 2 * c, s, act.from(64 * c), block, mins);
       // The high nibbles stay where they are, 16 times too large; the scale makes good for it, exactly.
       const auto high = [&](int g) {
         return _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(static_cast<char>(0xf0)));
       };
       const __m512 scale = _mm512_mul_ps(ScaleMin<M>::to_float(s.scale[2 * c + 1]), _mm512_set1_ps(1.0f / 16));
-      add_sub_block<M>(high, scale, 2 * c + 1, s, act, k, at, block, mins);
+      add_sub_block<M>(high, scale, 2 * c + 1, s, act.from(64 * c + 32), block, mins);
     }
     add_superblock<M>(super, block, mins, acc);
   }
@@ -129,30 +124,30 @@ struct Q5_K {
   static constexpr int kInputs = 256, kBytes = 176 * kTileRows;
 
   template <int M, int B>
-  NEXTN_INLINE void sub_block(const uint8_t* super, const ScaleMin<M>& s, const ActRows& act, int64_t k, int64_t at,
-                              __m512 (&block)[M], __m512 (&mins)[M]) {
+  NEXTN_INLINE void sub_block(const uint8_t* super, const ScaleMin<M>& s, const Acts& act, __m512 (&block)[M],
+                              __m512 (&mins)[M]) {
     const uint8_t* qh = super + 16 * kTileRows;
     const uint8_t* qs = super + 48 * kTileRows + B / 2 * kGroups * kWord;
     prefetch<kBytes, 8>(super, B);
     const auto weights = [&](int g) {
       return join(shift<B % 2 * -4>(word_at(qs + g * kWord)), shift<4 - B>(word_at(qh + g * kWord)), 0x1f);
     };
-    add_sub_block<M>(weights, ScaleMin<M>::to_float(s.scale[B]), B, s, act, k, at, block, mins);
+    add_sub_block<M>(weights, ScaleMin<M>::to_float(s.scale[B]), B, s, act.from(32 * B), block, mins);
   }
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
     ScaleMin<M> s;
-    unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
+    unpack_scales<M>(super + 4 * kTileRows, act, s);
     __m512 block[M] = {}, mins[M] = {};
-    sub_block<M, 0>(super, s, act, k, at, block, mins);
-    sub_block<M, 1>(super, s, act, k, at, block, mins);
-    sub_block<M, 2>(super, s, act, k, at, block, mins);
-    sub_block<M, 3>(super, s, act, k, at, block, mins);
-    sub_block<M, 4>(super, s, act, k, at, block, mins);
-    sub_block<M, 5>(super, s, act, k, at, block, mins);
-    sub_block<M, 6>(super, s, act, k, at, block, mins);
-    sub_block<M, 7>(super, s, act, k, at, block, mins);
+    sub_block<M, 0>(super, s, act, block, mins);
+    sub_block<M, 1>(super, s, act, block, mins);
+    sub_block<M, 2>(super, s, act, block, mins);
+    sub_block<M, 3>(super, s, act, block, mins);
+    sub_block<M, 4>(super, s, act, block, mins);
+    sub_block<M, 5>(super, s, act, block, mins);
+    sub_block<M, 6>(super, s, act, block, mins);
+    sub_block<M, 7>(super, s, act, block, mins);
     add_superblock<M>(super, block, mins, acc);
   }
 };
@@ -162,8 +157,8 @@ struct Q6_K {
 
   // Part P of a half superblock: the 32 inputs that take bits 2P and 2P + 1 of qh.
   template <int M, int P>
-  NEXTN_INLINE void sub_block(const uint8_t* super, int half, const int32_t (&bias)[M][16], const ActRows& act,
-                              int64_t k, int64_t at, __m512 (&block)[M]) {
+  NEXTN_INLINE void sub_block(const uint8_t* super, int half, const int32_t (&bias)[M][16], const Acts& act,
+                              __m512 (&block)[M]) {
     const int b = 4 * half + P;
     const uint8_t* qh = super + 18 * kTileRows + half * kGroups * kWord;
     const uint8_t* ql = super + 82 * kTileRows + (2 * half + P % 2) * kGroups * kWord;
@@ -177,8 +172,8 @@ struct Q6_K {
       first[m] = _mm512_set1_epi32(bias[m][2 * b]);
       second[m] = _mm512_set1_epi32(bias[m][2 * b + 1]);
     }
-    dots<M>(weights, act.q + at + b * 32, k, 0, 4, first);
-    dots<M>(weights, act.q + at + b * 32, k, 4, 8, second);
+    dots<M>(weights, act, 0, 4, first);
+    dots<M>(weights, act, 4, 8, second);
     const __m128i* scales = reinterpret_cast<const __m128i*>(super + 2 * kTileRows) + 2 * b;
     const __m512 scale0 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales)));
     const __m512 scale1 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales + 1)));
@@ -187,24 +182,24 @@ struct Q6_K {
       // Below 2^24 throughout, so this float sum is the exact integer.
       const __m512 scaled =
           _mm512_fmadd_ps(_mm512_cvtepi32_ps(first[m]), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(second[m]), scale1));
-      block[m] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(act.scale[(m * k + at) / 32 + b]), block[m]);
+      block[m] = _mm512_fmadd_ps(scaled, act.scale_of(m), block[m]);
     }
   }
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
     alignas(64) int32_t bias[M][16];
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      const __m512i sum = _mm512_loadu_si512(act.sum + (m * k + at) / 16);
+      const __m512i sum = _mm512_loadu_si512(act.sum + m * act.k_sum);
       _mm512_store_si512(bias[m], _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, 5)));
     }
     __m512 block[M] = {};
     for (int half = 0; half < 2; half++) {
-      sub_block<M, 0>(super, half, bias, act, k, at, block);
-      sub_block<M, 1>(super, half, bias, act, k, at, block);
-      sub_block<M, 2>(super, half, bias, act, k, at, block);
-      sub_block<M, 3>(super, half, bias, act, k, at, block);
+      sub_block<M, 0>(super, half, bias, act.from(128 * half + 0), block);
+      sub_block<M, 1>(super, half, bias, act.from(128 * half + 32), block);
+      sub_block<M, 2>(super, half, bias, act.from(128 * half + 64), block);
+      sub_block<M, 3>(super, half, bias, act.from(128 * half + 96), block);
     }
     const __m512 d = halves_at(super);
     NEXTN_UNROLL
@@ -216,7 +211,7 @@ struct IQ4_XS {
   static constexpr int kInputs = 256, kBytes = 136 * kTileRows;
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
     // The table's values + 128, for VPDPBUSD wants unsigned ones.
     const __m512i values = _mm512_xor_si512(
         _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values))), _mm512_set1_epi8(-128));
@@ -232,14 +227,13 @@ struct IQ4_XS {
       const __m512i two = _mm512_and_si512(_mm512_srl_epi32(high, _mm_cvtsi32_si128(2 * b)), _mm512_set1_epi32(3));
       const __m512 scale =
           _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_or_si512(four, _mm512_slli_epi32(two, 4)), _mm512_set1_epi32(32)));
-      const int64_t i = at + b * 32;
+      const Acts a = act.from(32 * b);
       __m512i s[M];
-      bias<M, 128>(act, k, i, s);
-      dots<M>([&](int g) { return _mm512_shuffle_epi8(values, nibbles_of(qs, g)); }, act.q + i, k, 0, kGroups, s);
+      bias<M, 128>(a, s);
+      dots<M>([&](int g) { return _mm512_shuffle_epi8(values, nibbles_of(qs, g)); }, a, 0, kGroups, s);
       NEXTN_UNROLL
       for (int m = 0; m < M; m++) {
-        const __m512 a = _mm512_set1_ps(act.scale[(m * k + i) / 32]);
-        block[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), scale), a, block[m]);
+        block[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), scale), a.scale_of(m), block[m]);
       }
     }
     const __m512 d = halves_at(super);

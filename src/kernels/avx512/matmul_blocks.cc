@@ -47,22 +47,20 @@ struct Small {
   NEXTN_INLINE __m512 scale(const uint8_t* block) { return halves_at(block); }
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
     Words w;
     Format::weights(block, w);
     prefetch<Format::kBytes, 1>(block, 0);
     const __m512 d = Format::scale(block), min = halves_at(block + Format::kMin);
     __m512i s[M];
-    bias<M, Format::kOffset>(act, k, at, s);
-    dots<M>(w, act.q + at, k, 0, kGroups, s);
+    bias<M, Format::kOffset>(act, s);
+    dots<M>(w, act, 0, kGroups, s);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      const int64_t i = m * k + at;
-      const float a = act.scale[i / 32];
-      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), _mm512_set1_ps(a)), d, acc[m]);
+      acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), act.scale_of(m)), d, acc[m]);
       if constexpr (Format::kMin != 0) {
-        const int sum = act.sum[i / 16] + act.sum[i / 16 + 1];
-        acc[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(a * static_cast<float>(sum)), acc[m]);
+        const float sum = act.scale[m * act.k_scale] * static_cast<float>(act.sum_of(m, 0) + act.sum_of(m, 1));
+        acc[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(sum), acc[m]);
       }
     }
   }
@@ -125,7 +123,7 @@ struct NVFP4 {
   }
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* block, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
     prefetch<kBytes, 1>(block, 0);
     for (int b = 0; b < 2; b++) {
       // Of 16 inputs, the low nibbles of two words are the first 8.
@@ -139,14 +137,14 @@ struct NVFP4 {
       }
       look_up(fp4_values(), w);
       const __m512 d0 = scale(block + 2 * b * kTileRows), d1 = scale(block + (2 * b + 1) * kTileRows);
-      const int64_t i = at + 32 * b;
+      const Acts a = act.from(32 * b);
       __m512i first[M], last[M];
-      half_dots<M, 12>(w, act, k, i, first, last);
+      half_dots<M, 12>(w, a, first, last);
       NEXTN_UNROLL
       for (int m = 0; m < M; m++) {
         const __m512 both =
             _mm512_fmadd_ps(_mm512_cvtepi32_ps(last[m]), d1, _mm512_mul_ps(_mm512_cvtepi32_ps(first[m]), d0));
-        acc[m] = _mm512_fmadd_ps(both, _mm512_set1_ps(act.scale[(m * k + i) / 32]), acc[m]);
+        acc[m] = _mm512_fmadd_ps(both, a.scale_of(m), acc[m]);
       }
     }
   }

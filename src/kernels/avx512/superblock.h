@@ -37,25 +37,23 @@ struct Super {
   NEXTN_INLINE __m512 d(const uint8_t* super) { return halves_at(super); }
 
   template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, __m512 (&acc)[M]) {
+  NEXTN_INLINE void add_block(const uint8_t* super, const Acts& rows, __m512 (&acc)[M]) {
     __m512 block[M] = {}, mins[M] = {};
     for (int b = 0; b < 8; b++) {
       Words w;
       Format::weights(super, b, w);
       prefetch<Format::kBytes, 8>(super, b);
       const __m512 scale0 = Format::scale(super, b, 0), scale1 = Format::scale(super, b, 1);
-      const int64_t from = at + b * 32;
+      const Acts act = rows.from(32 * b);
       __m512i first[M], last[M];
       if constexpr (Format::kOneScale) {
-        bias<M, Format::kOffset>(act, k, from, first);
-        dots<M>(w, act.q + from, k, 0, kGroups, first);
+        bias<M, Format::kOffset>(act, first);
+        dots<M>(w, act, 0, kGroups, first);
       } else {
-        half_dots<M, Format::kOffset>(w, act, k, from, first, last);
+        half_dots<M, Format::kOffset>(w, act, first, last);
       }
       NEXTN_UNROLL
       for (int m = 0; m < M; m++) {
-        const int64_t i = m * k + from;
-        const __m512 a = _mm512_set1_ps(act.scale[i / 32]);
         __m512 scaled;
         if constexpr (Format::kOneScale) {
           scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(first[m]), scale0);
@@ -64,12 +62,12 @@ struct Super {
           scaled =
               _mm512_fmadd_ps(_mm512_cvtepi32_ps(first[m]), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(last[m]), scale1));
         }
-        block[m] = _mm512_fmadd_ps(scaled, a, block[m]);
+        block[m] = _mm512_fmadd_ps(scaled, act.scale_of(m), block[m]);
         if constexpr (Format::kMins) {
-          const int32_t* sum = act.sum + i / 16;
-          const __m512 s0 = _mm512_set1_ps(static_cast<float>(sum[0])), s1 = _mm512_set1_ps(static_cast<float>(sum[1]));
+          const __m512 s0 = _mm512_set1_ps(static_cast<float>(act.sum_of(m, 0)));
+          const __m512 s1 = _mm512_set1_ps(static_cast<float>(act.sum_of(m, 1)));
           const __m512 min = _mm512_fmadd_ps(Format::min(super, b, 0), s0, _mm512_mul_ps(Format::min(super, b, 1), s1));
-          mins[m] = _mm512_fmadd_ps(min, a, mins[m]);
+          mins[m] = _mm512_fmadd_ps(min, act.scale_of(m), mins[m]);
         }
       }
     }

@@ -47,11 +47,39 @@ NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
   }
 }
 
-// sums[m] += the dots of groups [first, last) with row m's activations; weights(g) are the unsigned weights of group g,
-// and q is row 0's group 0, the rows' are k apart. All rows advance together, and few rows in two chains each: a
-// VPDPBUSD takes five cycles, and there are two a cycle (bench/LOG.md V1).
+// The activations of a block: row 0's from its first input on, and how far the rows are apart.
+struct Acts {
+  const int8_t* q;
+  const float* scale;  // one of 32 inputs
+  const int32_t* sum;  // one of 16 inputs
+  int64_t k, k_scale, k_sum;
+
+  NEXTN_INLINE_MEMBER Acts from(int64_t input) const {
+    return {q + input, scale + input / 32, sum + input / 16, k, k_scale, k_sum};
+  }
+  NEXTN_INLINE_MEMBER __m512 scale_of(int m) const { return _mm512_set1_ps(scale[m * k_scale]); }
+  NEXTN_INLINE_MEMBER int sum_of(int m, int i) const { return sum[m * k_sum + i]; }
+};
+
+// sum += the dots of 16 times 4 unsigned weights with the same 4 activations. GCC 12 would broadcast these with an
+// instruction of its own.
+NEXTN_INLINE void add_dots(__m512i& sum, __m512i weights, const int8_t* four) {
+  struct [[gnu::packed, gnu::may_alias]] Four {
+    int32_t v;
+  };
+  const Four& x = *reinterpret_cast<const Four*>(four);
+#ifdef NEXTN_EMULATE_AVX512
+  sum = _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(x.v));
+#else
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(weights), "m"(x));
+#endif
+}
+
+// sums[m] += the dots of groups [first, last) with row m's activations; weights(g) are the unsigned weights of group
+// g. All rows advance together, and few rows in two chains each: a VPDPBUSD takes five cycles, and there are two a
+// cycle (bench/LOG.md V1).
 template <int M, class Weights>
-NEXTN_INLINE void dots(const Weights& weights, const int8_t* q, int64_t k, int first, int last, __m512i (&sums)[M]) {
+NEXTN_INLINE void dots(const Weights& weights, const Acts& act, int first, int last, __m512i (&sums)[M]) {
   constexpr int kChains = M <= 4 ? 2 : 1;
   __m512i odd[M] = {};
   NEXTN_UNROLL
@@ -59,10 +87,7 @@ NEXTN_INLINE void dots(const Weights& weights, const int8_t* q, int64_t k, int f
     const __m512i w = weights(g);
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      int32_t four;
-      std::memcpy(&four, q + m * k + 4 * g, sizeof four);
-      __m512i& sum = kChains == 2 && g % 2 ? odd[m] : sums[m];
-      sum = _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(four));
+      add_dots(kChains == 2 && g % 2 ? odd[m] : sums[m], w, act.q + m * act.k + 4 * g);
     }
   }
   if constexpr (kChains == 2) {
@@ -71,29 +96,23 @@ NEXTN_INLINE void dots(const Weights& weights, const int8_t* q, int64_t k, int f
   }
 }
 
-// sums[m] = -kOffset times the sum of row m's 32 activations from `at` on: what weights with kOffset added count too
-// much.
+// sums[m] = -kOffset times the sum of row m's 32 activations: what weights with kOffset added count too much.
 template <int M, int kOffset>
-NEXTN_INLINE void bias(const ActRows& act, int64_t k, int64_t at, __m512i (&sums)[M]) {
+NEXTN_INLINE void bias(const Acts& act, __m512i (&sums)[M]) {
   NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    const int32_t* sum = act.sum + (m * k + at) / 16;
-    sums[m] = _mm512_set1_epi32(-kOffset * (sum[0] + sum[1]));
-  }
+  for (int m = 0; m < M; m++) sums[m] = _mm512_set1_epi32(-kOffset * (act.sum_of(m, 0) + act.sum_of(m, 1)));
 }
 
 // The same for each half of the 32 by itself, and their dots.
 template <int M, int kOffset, class Weights>
-NEXTN_INLINE void half_dots(const Weights& weights, const ActRows& act, int64_t k, int64_t at, __m512i (&first)[M],
-                            __m512i (&last)[M]) {
+NEXTN_INLINE void half_dots(const Weights& weights, const Acts& act, __m512i (&first)[M], __m512i (&last)[M]) {
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
-    const int32_t* sum = act.sum + (m * k + at) / 16;
-    first[m] = _mm512_set1_epi32(-kOffset * sum[0]);
-    last[m] = _mm512_set1_epi32(-kOffset * sum[1]);
+    first[m] = _mm512_set1_epi32(-kOffset * act.sum_of(m, 0));
+    last[m] = _mm512_set1_epi32(-kOffset * act.sum_of(m, 1));
   }
-  dots<M>(weights, act.q + at, k, 0, kGroups / 2, first);
-  dots<M>(weights, act.q + at, k, kGroups / 2, kGroups, last);
+  dots<M>(weights, act, 0, kGroups / 2, first);
+  dots<M>(weights, act, kGroups / 2, kGroups, last);
 }
 
 // Group g of 8 whose nibbles stand in four words: the low ones are groups 0 .. 3, the high ones 4 .. 7.
@@ -126,13 +145,13 @@ NEXTN_INLINE void store(const MatmulArgs& args, int64_t t, int m, __m512 acc) {
 
 template <class Format, int M>
 static void tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  const ActRows act = args.act;
   const int64_t k = args.k;
   const uint8_t* block = args.w + tile_first * (k / Format::kInputs) * Format::kBytes;
   for (int64_t t = tile_first; t < tile_last; t++) {
     __m512 acc[M] = {};
-    for (int64_t at = 0; at < k; at += Format::kInputs, block += Format::kBytes) {
-      Format::template add_block<M>(block, act, k, at, acc);
+    Acts act = {args.act.q, args.act.scale, args.act.sum, k, k / 32, k / 16};
+    for (int64_t at = 0; at < k; at += Format::kInputs, block += Format::kBytes, act = act.from(Format::kInputs)) {
+      Format::template add_block<M>(block, act, acc);
     }
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) store(args, t, m, acc[m]);
