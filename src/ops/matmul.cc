@@ -21,11 +21,13 @@ void quantize_rows(Ctx& ctx, const TensorView& x) noexcept {
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) { quantize_part(ctx, x, r, 0, x.cols); });
 }
 
-// Tiles [first, last) of w for all rows of x. A few tiles at a time stay in cache while the blocks of rows pass over
-// them.
+// Tiles [first, last) of w for all rows of x. Where there are many rows, as many tiles at a time as stay in a core's
+// second level of cache while the blocks of rows pass over them: the rows of a prompt may have to come from beyond it.
 void multiply(Ctx& ctx, const TensorView& x, const TensorView& y, const Weight& w, int64_t first,
               int64_t last) noexcept {
-  const int64_t at_once = x.rows <= kMaxMatmulRows ? last - first : 1;
+  constexpr int64_t kCacheBytes = 256 << 10;
+  const int64_t tile = static_cast<int64_t>(tile_bytes(w.format, w.k));
+  const int64_t at_once = x.rows <= kMaxMatmulRows ? last - first : std::max<int64_t>(1, kCacheBytes / tile);
   multiply_tiles(ctx, w, first, last, at_once, y, [&](int64_t r, int) -> ActRows {
     return {x.row(r), ctx.act.q(r, w.k), ctx.act.scale(r, w.k), ctx.act.sum(r, w.k)};
   });
