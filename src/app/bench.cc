@@ -108,14 +108,18 @@ std::vector<BenchTask> make_tasks(const BenchFlags& flags, const CLI::App& app, 
 
 std::vector<BenchArm> make_arms(const BenchFlags& flags, Engine& engine) {
   std::vector<BenchArm> arms = {{"plain", 0}};
-  const int most = engine.model().info().has_head ? flags.model.head_drafts() : 0,
+  const int head_most = engine.model().info().has_head ? flags.model.head_drafts() : 0,
+            model_most = flags.model.model_drafts(), most = std::max(head_most, model_most),
             suffix_most = flags.model.suffix_drafts();
   const bool adaptive = flags.model.adaptive();
+  // A fixed number is the head's where there is one.
   for (int k = 1; k <= most; k++) {
-    if (flags.sweep || (k == most && !adaptive)) arms.push_back({fmt::format("k = {}", k), k});
+    if (!flags.sweep && (k < most || adaptive)) continue;
+    const int from_head = head_most > 0 ? k : 0;
+    arms.push_back({fmt::format("k = {}", k), from_head, false, 0, k - from_head});
   }
   if (most + suffix_most == 0) return arms;
-  if (adaptive) arms.push_back({"auto", most, true, suffix_most});
+  if (adaptive) arms.push_back({"auto", head_most, true, suffix_most, model_most});
   if (!adaptive && most == 0) arms.push_back({"suffix", 0, false, suffix_most});
   return arms;
 }
@@ -178,8 +182,9 @@ struct Result {
     std::string text;
     if (last.suffix_max > 0) text += fmt::format("the text itself, at most {} of a cycle, ", last.suffix_max);
     if (last.draft_max > 0) text += "MTP head, ";
-    if (flags.sweep && last.draft_max > 0) text += fmt::format("1 to {} of a cycle, ", last.draft_max);
-    if (!flags.sweep && last.draft_max > 0) text += fmt::format("at most {} of a cycle, ", last.draft_max);
+    if (last.model_max > 0) text += fmt::format("{}, ", engine.options().draft_path);
+    const int most = std::max(last.draft_max, last.model_max);
+    if (most > 0) text += fmt::format("{} {} of a cycle, ", flags.sweep ? "1 to" : "at most", most);
     text += last.adaptive ? "as many as pay" : "always so many";
     return text + fmt::format(", n-min {}, p-min {:g}", params().draft_min, params().draft_p_min);
   }
@@ -187,6 +192,10 @@ struct Result {
     return tokens_per_second * static_cast<double>(engine.model().step_bytes());
   }
 };
+
+double per(int64_t n, int64_t of) {
+  return of > 0 ? static_cast<double>(n) / static_cast<double>(of) : 0;
+}
 
 // ------------------------------------------------------------------------------------------------ JSON
 
@@ -221,8 +230,17 @@ Json to_json(const Result& r) {
   Json arms = Json::array();
   for (int arm = 0; arm < r.n_arms(); arm++) {
     const BenchArm& a = r.options.arms[static_cast<size_t>(arm)];
-    Json out = {{"name", a.name}, {"k", a.draft_max}, {"suffix", a.suffix_max}, {"adaptive", a.adaptive}};
+    Json out = {{"name", a.name},
+                {"k", a.draft_max},
+                {"model", a.model_max},
+                {"suffix", a.suffix_max},
+                {"adaptive", a.adaptive}};
     out.update(to_json(summarise(r.report, arm), arm > 0));
+    if (const ExpertCount& e = r.report.experts[static_cast<size_t>(arm)]; e.layers > 0) {
+      out["experts"] = {{"rows_per_step", per(e.rows, e.layers)},
+                        {"touched_per_layer", per(e.touched, e.layers)},
+                        {"shared_with_row_before", per(e.again, e.chosen)}};
+    }
     for (size_t i = 0; i < r.options.tasks.size(); i++) {
       Json row = {{"name", r.options.tasks[i].name}, {"prompt_n", r.options.tasks[i].prompt.size()}};
       row.update(to_json(summarise(r.report, arm, static_cast<int>(i)), arm > 0));
@@ -367,6 +385,19 @@ std::string sweep_table(const Result& r) {
   return text;
 }
 
+// What a step reads of a mixture of experts, plainly and in the last arm.
+std::string expert_lines(const Result& r) {
+  const ModelInfo& info = r.engine.model().info();
+  if (info.n_experts == 0) return "";
+  const ExpertCount &plain = r.report.experts.front(), &last = r.report.experts.back();
+  return fmt::format(
+      "experts  {:.1f} of {} touched by a layer in a step of {:.2f} rows, {:.1f} in plain decoding; {:.0f} % of a "
+      "row's are "
+      "those of the row before it in its step\n",
+      per(last.touched, last.layers), info.n_experts, per(last.rows, last.layers), per(plain.touched, plain.layers),
+      100 * per(last.again, last.chosen));
+}
+
 std::string foot_lines(const Result& r) {
   const double plain = summarise(r.report, 0).tokens_per_second, rate = r.plain_read_rate(plain);
   std::string text = fmt::format(
@@ -374,6 +405,7 @@ std::string foot_lines(const Result& r) {
       "threads read\n",
       static_cast<double>(r.engine.model().step_bytes()) / 1e9, rate / 1e9, 100 * rate / r.read_rate, r.read_rate / 1e9,
       r.engine.options().n_threads);
+  text += expert_lines(r);
   text += fmt::format("memory   {:.1f} MiB resident at most\n", static_cast<double>(r.peak_resident) / (1 << 20));
   if (r.report.n_different > 0) {
     text += fmt::format("texts    {} of {} DIFFER from the plain ones; first: {}\n", r.report.n_different,

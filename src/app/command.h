@@ -19,7 +19,8 @@ int plan_main(int argc, char** argv);
 
 // Flags that say which model to load, how, and how to draft.
 struct ModelFlags {
-  std::string model;  // empty: the demo model
+  std::string model;        // empty: the demo model
+  std::string draft_model;  // empty: none
   int threads = 0;
   int64_t n_ctx = 0;
   int batch = 2048, ubatch = 512;
@@ -38,6 +39,7 @@ struct ModelFlags {
   EngineOptions engine_options() const;  // throws Error{kUsage}
   // Drafts of a cycle at most, by where they come from; 0: none come from there. Throw Error{kUsage}.
   int head_drafts() const;
+  int model_drafts() const;
   int suffix_drafts() const;
   bool adaptive() const noexcept { return spec_adaptive == "on"; }
 

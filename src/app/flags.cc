@@ -20,7 +20,7 @@ constexpr std::pair<const char*, const char*> kOneDash[] = {
     {"-ub", "--ubatch-size"},         {"-ctk", "--cache-type-k"},       {"-ctv", "--cache-type-v"},
     {"-ctkd", "--spec-draft-type-k"}, {"-ctvd", "--spec-draft-type-v"}, {"-fa", "--flash-attn"},
     {"-ngl", "--n-gpu-layers"},       {"-ot", "--override-tensor"},     {"-cmoe", "--cpu-moe"},
-    {"-ncmoe", "--n-cpu-moe"},
+    {"-ncmoe", "--n-cpu-moe"},        {"-md", "--model-draft"},
 };
 
 // Flags of other engines that mean nothing here, and say so nowhere: the outcome is the same.
@@ -36,8 +36,6 @@ constexpr std::pair<const char*, bool> kWithoutEffect[] = {
 
 // Flags of other engines, or of nextn to come, whose meaning cannot be had: the hint says what can.
 constexpr std::pair<const char*, const char*> kRefused[] = {
-    {"-md", "drafts come from the model's own MTP head for now"},
-    {"--model-draft", "drafts come from the model's own MTP head for now"},
     {"-tb", "prompt and text use the same threads: -t"},
     {"--threads-batch", "prompt and text use the same threads: -t"},
     {"--draft-n-max", "expected --spec-draft-n-max"},
@@ -80,7 +78,7 @@ std::vector<std::string> split(const std::string& list) {
 // "mtp,suffix"
 struct SpecTypes {
   SpecType head = SpecType::kNone;
-  bool suffix = false;
+  bool model = false, suffix = false;
 };
 
 SpecTypes spec_types(const std::string& list) {
@@ -89,14 +87,17 @@ SpecTypes spec_types(const std::string& list) {
   for (const std::string& name : split(list)) {
     if (name == "auto") {
       types.head = SpecType::kAuto;
+      types.model = true;
     } else if (name == "mtp" || name == "draft-mtp") {
       types.head = SpecType::kMtp;
+    } else if (name == "draft") {
+      types.model = true;
     } else if (name == "suffix") {
       types.suffix = true;
     } else if (name == "none") {
       none = true;
     } else {
-      fail(ErrorCode::kUsage, "--spec-type: expected a list of auto, none, mtp and suffix, found '{}'", name);
+      fail(ErrorCode::kUsage, "--spec-type: expected a list of auto, none, mtp, draft and suffix, found '{}'", name);
     }
   }
   return none ? SpecTypes() : types;
@@ -154,9 +155,12 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--cache-type-v", v_type, "-ctv: f16, f32 or q8_0");
   app.add_option("--spec-draft-type-k", head_k_type, "-ctkd: the head's cache (default: as -ctk)");
   app.add_option("--spec-draft-type-v", head_v_type, "-ctvd: the head's cache (default: as -ctv)");
-  app.add_option(
-      "--spec-type", spec_type,
-      "where drafts come from: auto (the MTP head if there is one), none, mtp, suffix (the text so far), or a list");
+  app.add_option("--spec-type", spec_type,
+                 "where drafts come from: auto (the MTP head if there is one, and -md), none, mtp, draft (the model "
+                 "that -md names), "
+                 "suffix (the text so far), or a list");
+  app.add_option("--model-draft", draft_model,
+                 "-md: GGUF file with a smaller model of the same vocabulary that drafts");
   app.add_option("--spec-draft-n-max,--draft-max,--draft", draft_max,
                  "drafts of a cycle at most (default: 7, of suffix drafts 31)")
       ->type_name("INT");
@@ -197,6 +201,10 @@ int ModelFlags::head_drafts() const {
   return spec_types(spec_type).head == SpecType::kNone ? 0 : draft_max.value_or(kDefaultMaxDraft);
 }
 
+int ModelFlags::model_drafts() const {
+  return draft_model.empty() || !spec_types(spec_type).model ? 0 : draft_max.value_or(kDefaultMaxDraft);
+}
+
 int ModelFlags::suffix_drafts() const {
   return spec_types(spec_type).suffix ? draft_max.value_or(kDefaultMaxSuffixDraft) : 0;
 }
@@ -212,9 +220,18 @@ EngineOptions ModelFlags::engine_options() const {
   o.v_type = kv_type("-ctv", v_type);
   o.head_k_type = head_k_type.empty() ? o.k_type : kv_type("-ctkd", head_k_type);
   o.head_v_type = head_v_type.empty() ? o.v_type : kv_type("-ctvd", head_v_type);
-  o.spec = spec_types(spec_type).head;
+  const SpecTypes types = spec_types(spec_type);
+  o.spec = types.head;
+  if (types.model) {
+    o.draft_path = draft_model;
+    if (draft_model.empty() && types.head != SpecType::kAuto) {
+      fail(ErrorCode::kUsage, "--spec-type draft: expected a model with -md, found none");
+    }
+  } else if (!draft_model.empty() && spec_type != "none") {
+    fail(ErrorCode::kUsage, "-md: expected --spec-type auto or a list with draft, found '{}'", spec_type);
+  }
   if (draft_max) in_range("--spec-draft-n-max", *draft_max, 0, kMaxDraftLimit);
-  const int most = std::max(head_drafts(), suffix_drafts());
+  const int most = std::max({head_drafts(), model_drafts(), suffix_drafts()});
   o.max_draft = most;
   in_range("--spec-draft-n-min", draft_min, 0, draft_max.value_or(std::max(most, kDefaultMaxDraft)));
   in_range("--spec-draft-p-min", draft_p_min, 0.0f, 1.0f);

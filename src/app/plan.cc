@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "app/output.h"
 #include "base/error.h"
+#include "engine/draft_model.h"
 #include "engine/plan.h"
 
 namespace nextn {
@@ -61,7 +62,8 @@ int plan_main(int argc, char** argv) {
   const EngineOptions options = flags.engine_options();
   const gguf::File file = open_model_file(options);
   const std::unique_ptr<Model> model = bind_model(options, file, inspect_head(file));
-  const MemoryPlan plan = make_plan(options, file, *model, available_memory());
+  const std::unique_ptr<DraftModel> draft = open_draft_model(options, file);
+  const MemoryPlan plan = make_plan(options, file, *model, draft.get(), available_memory());
   if (json) {
     write_stdout(to_json(plan).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   } else {

@@ -142,6 +142,8 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
             {"accepted_per_position", s.accepted},
             {"cycles", s.cycles},
             {"cycles_per_length", s.lengths},
+            {"model_draft_n", s.model_drafted},
+            {"model_draft_n_accepted", s.model_accepted},
             {"suffix_draft_n", s.suffix_drafted},
             {"suffix_draft_n_accepted", s.suffix_accepted},
             {"drafts_unverified", s.unverified},
@@ -183,14 +185,19 @@ void print_statistics(Engine& engine, Session& session, const Generation& g, uin
       print_stderr(" {}/{}", s.accepted[i], s.drafted[i]);
     print_stderr("; acceptance length {:.2f}\n",
                  static_cast<double>(n - 1) / static_cast<double>(std::max<int64_t>(s.cycles, 1)));
+    if (s.model_drafted > 0) {
+      print_stderr("         {} of {} of them from {}\n", s.model_accepted, s.model_drafted,
+                   printable(engine.options().draft_path));
+    }
     if (s.suffix_drafted > 0) {
       print_stderr("         {} of {} of them from the text itself\n", s.suffix_accepted, s.suffix_drafted);
     }
-  } else if (engine.model().info().has_head && engine.options().max_draft > 0) {
+  } else if (engine.drafts() && engine.options().max_draft > 0) {
     const StepCosts& costs = engine.costs();
+    const DraftKind kind = engine.model().info().has_head ? DraftKind::kHead : DraftKind::kModel;
     print_stderr(
         "drafts   none verified, they did not pay: a step of two rows takes {:.2f} times one of one, a draft {:.2f}\n",
-        costs.verify(2) / costs.verify(1), costs.drafts(1) / costs.verify(1));
+        costs.verify(2) / costs.verify(1), costs.drafts(kind, 1) / costs.verify(1));
   }
   print_stderr("memory  ");
   for (const MemoryPart& part : memory_parts(engine, session)) {
@@ -275,6 +282,7 @@ int run_main(int argc, char** argv) {
   params.stops = flags.stops;
   params.ignore_eos = flags.ignore_eos;
   params.draft_max = flags.model.head_drafts();
+  params.model_max = flags.model.model_drafts();
   params.suffix_max = flags.model.suffix_drafts();
   params.draft_min = flags.model.draft_min;
   params.draft_p_min = flags.model.draft_p_min;
@@ -284,7 +292,7 @@ int run_main(int argc, char** argv) {
   if (!flags.json) params.on_text = write_stdout;
 
   Session session(engine);
-  const bool drafts = params.suffix_max > 0 || engine.model().info().has_head;
+  const bool drafts = params.suffix_max > 0 || engine.drafts();
   const double calibrate_ms = drafts && params.adaptive && flags.n_predict != 0 ? calibrate(engine, session) : 0;
   const Generation g = session.generate(prompt, params);
   if (flags.json) {

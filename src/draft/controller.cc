@@ -19,11 +19,11 @@ constexpr double kMargin = 1.01;  // a gain smaller than this is not worth a gue
 
 }  // namespace
 
-DraftController::DraftController(StepCosts& costs, int max_draft, bool free_drafts)
+DraftController::DraftController(StepCosts& costs, int max_draft, DraftKind kind)
     : costs_(costs),
       acceptance_(max_draft),
       max_draft_(max_draft),
-      free_drafts_(free_drafts),
+      kind_(kind),
       since_probe_(kMaxProbeInterval),
       until_trial_(kMinTrialInterval) {
   NEXTN_CHECK(max_draft <= costs.max_draft());
@@ -123,7 +123,7 @@ void DraftController::drafted(float p) noexcept {
 }
 
 void DraftController::gave_up() noexcept {
-  if (free_drafts_) return;
+  if (kind_ == DraftKind::kFree) return;
   gave_up_ = true;
   acceptance_.saw(static_cast<int>(p_.size()), kUnknownP, false);
   if (p_.empty()) missed_ = true;
@@ -151,7 +151,7 @@ void DraftController::end_cycle(int n_verified, int n_tokens, double draft_ms, d
   const int n_drafts = static_cast<int>(p_.size());
   recent_tokens_ = recent_tokens_ * kRecentKeep + n_tokens;
   recent_ms_ = recent_ms_ * kRecentKeep + drafts_ms(n_drafts) + costs_.verify(n_verified + 1);
-  if (n_drafts > 0 && !free_drafts_) costs_.saw_drafts(n_drafts, draft_ms);
+  if (n_drafts > 0) costs_.saw_drafts(kind_, n_drafts, draft_ms);
   costs_.saw_verify(n_verified + 1, verify_ms);
   pass_tokens(n_tokens);
   if (n_verified > 0) {
@@ -181,7 +181,7 @@ void DraftController::pass_tokens(int n) noexcept {
 }
 
 bool DraftController::probe_is_due() const noexcept {
-  if (free_drafts_ || since_probe_ >= kMaxProbeInterval) return true;
+  if (kind_ == DraftKind::kFree || since_probe_ >= kMaxProbeInterval) return true;
   const double probe = drafts_ms(1);
   if (!missed_) return probe_credit_ >= (1 - kOverdraft) * probe;
   return since_probe_ >= kMinProbeInterval && probe_credit_ >= probe;

@@ -24,8 +24,8 @@ namespace nextn {
 
 class DraftController {
  public:
-  // `costs` outlives the controller, which corrects them. free_drafts: they take no time worth counting.
-  DraftController(StepCosts& costs, int max_draft, bool free_drafts = false);
+  // For drafts of this kind. `costs` outlives the controller, which corrects them.
+  DraftController(StepCosts& costs, int max_draft, DraftKind kind = DraftKind::kHead);
 
   // A cycle that may have at most `limit` drafts.
   void begin_cycle(int limit) noexcept;
@@ -52,14 +52,14 @@ class DraftController {
   int trial_length() const noexcept;
   bool could_pay() const noexcept;
   bool probe_is_due() const noexcept;
-  double drafts_ms(int n) const noexcept { return free_drafts_ ? 0 : costs_.drafts(n); }
+  double drafts_ms(int n) const noexcept { return costs_.drafts(kind_, n); }
   double cycle_ms(int n) const noexcept { return drafts_ms(n) + costs_.verify(n + 1); }
   void pass_tokens(int n) noexcept;
 
   StepCosts& costs_;
   Acceptance acceptance_;
   int max_draft_;
-  bool free_drafts_;
+  DraftKind kind_;
   int best_length_ = 0;
   double best_rate_ = 0;  // tokens in a millisecond, with best_length_ drafts
   double rate_ = 0;       // the best there is

@@ -80,7 +80,7 @@ double controlled(const Machine& machine, const Text& text) {
   double ms = 0;
   for (int seed = 0; seed < kTexts; seed++) {
     std::mt19937 random(static_cast<uint32_t>(seed));
-    StepCosts costs(machine.verify, machine.draft, machine.draft);
+    StepCosts costs(machine.verify, {machine.draft, machine.draft});
     DraftController controller(costs, kMaxDraft);
     ms += decode(machine, text, &controller, 0, 0, kTokens, random) / kTexts;
   }
@@ -127,7 +127,7 @@ TEST(DraftController, LosesNextToNothingWhereHardlyAnythingPays) {
   }
   const Text right = {[](int) { return 1.0; }};
   std::mt19937 random(1);
-  StepCosts costs(machine.verify, machine.draft, machine.draft);
+  StepCosts costs(machine.verify, {machine.draft, machine.draft});
   DraftController controller(costs, kMaxDraft);
   decode(machine, right, &controller, 0, 0, 1024, random);
   const double ms = decode(machine, right, &controller, 0, 1024, 2048, random);
@@ -144,7 +144,8 @@ TEST(DraftController, FindsOutThatATableIsWrong) {
     double misled_ms = 0, informed_ms = 0;
     for (int seed = 0; seed < kTexts; seed++) {
       std::mt19937 random(static_cast<uint32_t>(seed));
-      StepCosts wrong_costs(wrong, machine.draft, machine.draft), costs(machine.verify, machine.draft, machine.draft);
+      StepCosts wrong_costs(wrong, {machine.draft, machine.draft}),
+          costs(machine.verify, {machine.draft, machine.draft});
       DraftController misled(wrong_costs, kMaxDraft), informed(costs, kMaxDraft);
       decode(machine, text, &misled, 0, 0, 1024, random);
       misled_ms += decode(machine, text, &misled, 0, 1024, 2048, random);
@@ -156,7 +157,7 @@ TEST(DraftController, FindsOutThatATableIsWrong) {
 
 // As with a high --spec-draft-p-min: the head's pass is paid for, and there is no draft.
 TEST(DraftController, LeavesADrafterAloneThatGivesUp) {
-  StepCosts costs({10, 11, 12, 13, 14, 15, 16, 17}, 2, 2);
+  StepCosts costs({10, 11, 12, 13, 14, 15, 16, 17}, {2, 2});
   DraftController controller(costs, kMaxDraft);
   int n_asked = 0;
   for (int i = 0; i < 500; i++) {
@@ -181,11 +182,11 @@ TEST(DraftController, FollowsAChangeOfContentWithin64Tokens) {
       double changed_ms = 0, settled_ms = 0;
       for (int seed = 0; seed < kTexts; seed++) {
         std::mt19937 random(static_cast<uint32_t>(seed));
-        StepCosts costs(machine.verify, machine.draft, machine.draft);
+        StepCosts costs(machine.verify, {machine.draft, machine.draft});
         DraftController controller(costs, kMaxDraft);
         decode(machine, text, &controller, 0, 0, 256 + 64, random);
         changed_ms += decode(machine, text, &controller, 0, 256 + 64, 256 + 256, random);
-        StepCosts other_costs(machine.verify, machine.draft, machine.draft);
+        StepCosts other_costs(machine.verify, {machine.draft, machine.draft});
         DraftController other(other_costs, kMaxDraft);
         decode(machine, settled, &other, 0, 0, 256 + 64, random);
         settled_ms += decode(machine, settled, &other, 0, 256 + 64, 256 + 256, random);
@@ -196,7 +197,7 @@ TEST(DraftController, FollowsAChangeOfContentWithin64Tokens) {
 }
 
 TEST(StepCosts, ForgetsOneBadMomentAndFollowsALastingChange) {
-  StepCosts costs({10, 12, 15}, 1, 1);
+  StepCosts costs({10, 12, 15}, {1, 1});
   costs.saw_verify(2, 60);
   EXPECT_GT(costs.verify(2) / costs.verify(1), 1.2);
   for (int i = 0; i < 1000; i++) costs.saw_verify(1, 10);
@@ -205,14 +206,14 @@ TEST(StepCosts, ForgetsOneBadMomentAndFollowsALastingChange) {
   for (int i = 0; i < 200; i++) costs.saw_verify(1, 20);
   EXPECT_NEAR(costs.verify(1), 20, 0.5);
   EXPECT_GT(costs.verify(2), 18);  // the machine is slower, so this is too
-  EXPECT_GT(costs.drafts(1), 1.5);
+  EXPECT_GT(costs.drafts(DraftKind::kHead, 1), 1.5);
 }
 
 TEST(StepCosts, MoreRowsNeverCostLess) {
-  const StepCosts costs({10, 9, 15}, 1, 1);
+  const StepCosts costs({10, 9, 15}, {1, 1});
   EXPECT_EQ(costs.verify(2), 10);
-  EXPECT_EQ(costs.cycle(0), 10);
-  EXPECT_EQ(costs.cycle(2), 17);
+  EXPECT_EQ(costs.verify(1), 10);
+  EXPECT_EQ(costs.verify(3) + costs.drafts(DraftKind::kHead, 2), 17);
 }
 
 }  // namespace

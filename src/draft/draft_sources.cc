@@ -6,10 +6,10 @@
 
 namespace nextn {
 
-void DraftSources::add(Drafter& drafter, int max_draft, bool free_drafts) {
-  NEXTN_CHECK(sources_.empty() || sources_.back().free_drafts || !free_drafts);
-  Source source = {&drafter, max_draft, free_drafts, {}, {}};
-  if (costs_ != nullptr) source.controller.emplace(*costs_, max_draft, free_drafts);
+void DraftSources::add(Drafter& drafter, int max_draft, DraftKind kind) {
+  NEXTN_CHECK(sources_.empty() || sources_.back().free_drafts() || kind != DraftKind::kFree);
+  Source source = {&drafter, max_draft, kind, {}, {}};
+  if (costs_ != nullptr) source.controller.emplace(*costs_, max_draft, kind);
   source.drafts.reserve(static_cast<size_t>(max_draft));
   sources_.push_back(std::move(source));
 }
@@ -44,13 +44,13 @@ std::span<const int32_t> DraftSources::draft(Ctx& ctx, std::span<const int32_t> 
   for (size_t i = 0; i < sources_.size(); i++) {
     Source& s = sources_[i];
     s.controller->begin_cycle(limit);
-    if (s.free_drafts) make(ctx, s, tokens, limit);
-    const double rate = s.free_drafts ? s.controller->drafted_rate() : s.controller->expected_rate();
+    if (s.free_drafts()) make(ctx, s, tokens, limit);
+    const double rate = s.free_drafts() ? s.controller->drafted_rate() : s.controller->expected_rate();
     if (rate < best) continue;  // where nothing pays, the last one may probe
     best = rate;
     chosen_ = i;
   }
-  if (!sources_[chosen_].free_drafts) make(ctx, sources_[chosen_], tokens, limit);
+  if (!sources_[chosen_].free_drafts()) make(ctx, sources_[chosen_], tokens, limit);
   return sources_[chosen_].drafts;
 }
 

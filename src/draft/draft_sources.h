@@ -17,14 +17,15 @@ class DraftSources {
   // the sources, as the drafters do.
   explicit DraftSources(StepCosts* costs) : costs_(costs) {}
 
-  // max_draft: of one cycle. free_drafts: they take no time worth counting. Of several sources those go first.
-  void add(Drafter& drafter, int max_draft, bool free_drafts);
+  // max_draft: of one cycle. Of several sources those of free drafts go first.
+  void add(Drafter& drafter, int max_draft, DraftKind kind);
   bool empty() const noexcept { return sources_.empty(); }
 
   // Drafts of what follows `tokens`, at most `limit`, valid until the next cycle. There is at least one source.
   std::span<const int32_t> draft(Ctx& ctx, std::span<const int32_t> tokens, int limit) noexcept;
   // In the order in which they were added; of the running cycle.
   size_t chosen() const noexcept { return chosen_; }
+  DraftKind chosen_kind() const noexcept { return sources_[chosen_].kind; }
   int n_to_verify() const noexcept;  // of the drafts, the first so many
   // The trunk's token where the drafts have number n, in ascending order, as far as the drafts were right; and for the
   // one after the last that was verified.
@@ -35,10 +36,12 @@ class DraftSources {
   struct Source {
     Drafter* drafter;
     int max_draft;
-    bool free_drafts;
+    DraftKind kind;
     std::optional<DraftController> controller;
     std::vector<int32_t> drafts;  // of the running cycle
     bool right = true;            // all of them so far
+
+    bool free_drafts() const noexcept { return kind == DraftKind::kFree; }
   };
   void make(Ctx& ctx, Source& source, std::span<const int32_t> tokens, int limit) noexcept;
 

@@ -46,7 +46,7 @@ class DraftSourcesTest : public testing::Test {
 
   ThreadPool pool_{1};
   Ctx ctx_{.kernels = scalar::kernels(), .pool = pool_, .act = {}, .fault = Fault::kNone};
-  StepCosts costs_{{10, 11, 12, 13, 14, 15, 16, 17, 18}, 1, 1};
+  StepCosts costs_{{10, 11, 12, 13, 14, 15, 16, 17, 18}, {1, 1}};
   std::vector<int32_t> tokens_ = {1, 2, 3};
   std::span<const int32_t> drafts_;
 };
@@ -54,9 +54,9 @@ class DraftSourcesTest : public testing::Test {
 TEST_F(DraftSourcesTest, WithoutCostsTheFirstThatHasAny) {
   Counting none(0, 0), some(100, 3), more(200, 9);
   DraftSources sources(nullptr);
-  sources.add(none, 8, true);
-  sources.add(some, 8, true);
-  sources.add(more, 8, false);
+  sources.add(none, 8, DraftKind::kFree);
+  sources.add(some, 8, DraftKind::kFree);
+  sources.add(more, 8, DraftKind::kHead);
   cycle(sources, 100);
   EXPECT_EQ(first_draft(), 100);
   EXPECT_EQ(drafts_.size(), 3u);
@@ -67,7 +67,7 @@ TEST_F(DraftSourcesTest, WithoutCostsTheFirstThatHasAny) {
 TEST_F(DraftSourcesTest, NobodyDraftsBeyondTheLimitOrItsOwn) {
   Counting drafter(100, 50);
   DraftSources sources(nullptr);
-  sources.add(drafter, 8, false);
+  sources.add(drafter, 8, DraftKind::kHead);
   EXPECT_EQ(sources.draft(ctx_, tokens_, 5).size(), 5u);
   EXPECT_EQ(sources.draft(ctx_, tokens_, 50).size(), 8u);
   EXPECT_TRUE(sources.draft(ctx_, tokens_, 0).empty());
@@ -77,8 +77,8 @@ TEST_F(DraftSourcesTest, ComesToPreferTheOneThatIsRight) {
   for (const int32_t right : {100, 200}) {
     Counting free(100, 8), model(200, 8);
     DraftSources sources(&costs_);
-    sources.add(free, 8, true);
-    sources.add(model, 8, false);
+    sources.add(free, 8, DraftKind::kFree);
+    sources.add(model, 8, DraftKind::kHead);
     int n_right = 0;
     for (int i = 0; i < 60; i++) {
       cycle(sources, right);
@@ -88,11 +88,28 @@ TEST_F(DraftSourcesTest, ComesToPreferTheOneThatIsRight) {
   }
 }
 
+// A head that is right for one text and a draft model that is right for the other: each text gets its own.
+TEST_F(DraftSourcesTest, TwoThatCostAStepArePickedByWhatTheyPromise) {
+  for (const int32_t right : {100, 200}) {
+    Counting head(100, 8), model(200, 8);
+    StepCosts costs({10, 11, 12, 13, 14, 15, 16, 17, 18}, {1, 1}, {2, 2});
+    DraftSources sources(&costs);
+    sources.add(head, 8, DraftKind::kHead);
+    sources.add(model, 8, DraftKind::kModel);
+    int n_right = 0;
+    for (int i = 0; i < 300; i++) {
+      cycle(sources, right);
+      if (i >= 200 && !drafts_.empty()) n_right += first_draft() == right;
+    }
+    EXPECT_GT(n_right, 90) << right;
+  }
+}
+
 TEST_F(DraftSourcesTest, DraftsThatAreMadeAndNotChosenTeachToo) {
   Counting free(100, 8, 0.01f), model(200, 8);
   DraftSources sources(&costs_);
-  sources.add(free, 8, true);
-  sources.add(model, 8, false);
+  sources.add(free, 8, DraftKind::kFree);
+  sources.add(model, 8, DraftKind::kHead);
   for (int i = 0; i < 40; i++) cycle(sources, 300);
   free.n_seen = 0;
   cycle(sources, 300);

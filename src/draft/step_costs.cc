@@ -19,11 +19,8 @@ constexpr double kMaxSurprise = 0.5, kMinSurprise = -2;
 
 }  // namespace
 
-StepCosts::StepCosts(std::vector<double> verify_ms, double first_draft_ms, double next_draft_ms)
-    : verify_(std::move(verify_ms)),
-      first_draft_(first_draft_ms),
-      next_draft_(next_draft_ms),
-      verify_own_(verify_.size()) {
+StepCosts::StepCosts(std::vector<double> verify_ms, DraftMs head, DraftMs model)
+    : verify_(std::move(verify_ms)), draft_{head, model, {0, 0}}, verify_own_(verify_.size()) {
   NEXTN_CHECK(!verify_.empty());
   // More rows never cost less: where a measurement says so it was disturbed, and the larger number is the safer one.
   for (size_t i = 1; i < verify_.size(); i++) verify_[i] = std::max(verify_[i], verify_[i - 1]);
@@ -32,7 +29,7 @@ StepCosts::StepCosts(std::vector<double> verify_ms, double first_draft_ms, doubl
 StepCosts StepCosts::guess(int max_draft) {
   std::vector<double> verify;
   for (int rows = 1; rows <= max_draft + 1; rows++) verify.push_back(1 + 0.15 * (rows - 1));
-  return {std::move(verify), 0.1, 0.1};
+  return {std::move(verify), {0.1, 0.1}, {0.1, 0.1}};
 }
 
 double StepCosts::verify(int rows) const noexcept {
@@ -40,8 +37,9 @@ double StepCosts::verify(int rows) const noexcept {
   return verify_[i] * std::exp(verify_own_[i].factor + drift_);
 }
 
-double StepCosts::drafts(int n) const noexcept {
-  return n == 0 ? 0 : (first_draft_ + (n - 1) * next_draft_) * std::exp(draft_own_.factor + drift_);
+double StepCosts::drafts(DraftKind kind, int n) const noexcept {
+  const size_t i = static_cast<size_t>(kind);
+  return n == 0 ? 0 : (draft_[i].first + (n - 1) * draft_[i].next) * std::exp(draft_own_[i].factor + drift_);
 }
 
 double StepCosts::saw(Own* own, double expected, double ms) noexcept {
@@ -49,12 +47,12 @@ double StepCosts::saw(Own* own, double expected, double ms) noexcept {
   const double surprise = std::clamp(std::log(ms / expected), kMinSurprise, kMaxSurprise);
   const double rate = std::min(kOwnRate * (1 + own->unseen), kMaxOwnRate);
   own->unseen = -1;
-  for (Own& o : verify_own_) {
+  const auto pass = [](Own& o) {
     o.factor *= kOwnFade;
     o.unseen++;
-  }
-  draft_own_.factor *= kOwnFade;
-  draft_own_.unseen++;
+  };
+  for (Own& o : verify_own_) pass(o);
+  for (Own& o : draft_own_) pass(o);
   drift_ += kDriftRate * surprise;
   return rate * surprise;
 }
@@ -69,8 +67,10 @@ void StepCosts::saw_verify(int rows, double ms) noexcept {
   }
 }
 
-void StepCosts::saw_drafts(int n, double ms) noexcept {
-  draft_own_.factor += saw(&draft_own_, drafts(n), ms);
+void StepCosts::saw_drafts(DraftKind kind, int n, double ms) noexcept {
+  if (kind == DraftKind::kFree) return;
+  Own& own = draft_own_[static_cast<size_t>(kind)];
+  own.factor += saw(&own, drafts(kind, n), ms);
 }
 
 }  // namespace nextn

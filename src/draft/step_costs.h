@@ -7,34 +7,45 @@
 // not seen, and fades, so that one bad moment of an entry that is no longer used is not believed for ever.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
 namespace nextn {
 
+// What makes drafts, as far as their price goes.
+enum class DraftKind : uint8_t {
+  kHead,   // the model's MTP head
+  kModel,  // another model
+  kFree,   // no step of any model
+};
+
+// Milliseconds: catching up and the first draft of a cycle; each one after it.
+struct DraftMs {
+  double first, next;
+};
+
 class StepCosts {
  public:
   // verify_ms[M - 1]: a step of the trunk over M rows, logits and choice of tokens included; at least one entry.
-  // first_draft_ms: catching up and the first draft of a cycle; next_draft_ms: each one after it.
-  StepCosts(std::vector<double> verify_ms, double first_draft_ms, double next_draft_ms);
+  // head, model: drafts of these kinds; of a kind that nobody makes, anything.
+  StepCosts(std::vector<double> verify_ms, DraftMs head, DraftMs model = {1, 1});
 
   // Figures in proportion to one plain step, for a model that nobody measured: no speed depends on them being right
   // for long, no text ever does.
   static StepCosts guess(int max_draft);
 
   int max_draft() const noexcept { return static_cast<int>(verify_.size()) - 1; }
-  double verify(int rows) const noexcept;                                   // 1 <= rows <= max_draft() + 1
-  double drafts(int n) const noexcept;                                      // n drafts in a cycle; 0 for none
-  double cycle(int n) const noexcept { return drafts(n) + verify(n + 1); }  // n drafts, all of them verified
+  double verify(int rows) const noexcept;               // 1 <= rows <= max_draft() + 1
+  double drafts(DraftKind kind, int n) const noexcept;  // n drafts in a cycle; 0 for none, and for free ones
 
-  // A step of `rows` rows took ms; n > 0 drafts took ms.
+  // A step of `rows` rows took ms; n > 0 drafts took ms, which says nothing about free ones.
   void saw_verify(int rows, double ms) noexcept;
-  void saw_drafts(int n, double ms) noexcept;
+  void saw_drafts(DraftKind kind, int n, double ms) noexcept;
 
   // As they were measured, without corrections.
   std::span<const double> measured_verify() const noexcept { return verify_; }
-  double measured_first_draft() const noexcept { return first_draft_; }
-  double measured_next_draft() const noexcept { return next_draft_; }
+  DraftMs measured_drafts(DraftKind kind) const noexcept { return draft_[static_cast<size_t>(kind)]; }
 
  private:
   // What one cost departs from the table, as the logarithm of a factor.
@@ -46,9 +57,9 @@ class StepCosts {
   double saw(Own* own, double expected, double ms) noexcept;
 
   std::vector<double> verify_;  // by rows - 1
-  double first_draft_, next_draft_;
+  DraftMs draft_[3];            // by kind
   std::vector<Own> verify_own_;
-  Own draft_own_;
+  Own draft_own_[3];
   double drift_ = 0;
 };
 

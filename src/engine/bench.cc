@@ -62,10 +62,11 @@ std::optional<std::string> difference(const Tokenizer& tokenizer, const Generati
 class Meter {
  public:
   Meter(Engine& engine, const BenchOptions& options)
-      : engine_(engine), options_(options), plain_(engine, /*with_head=*/false), drafting_(engine) {}
+      : engine_(engine), options_(options), plain_(engine, /*to_draft=*/false), drafting_(engine) {}
 
   BenchReport operator()() {
     warm_up();
+    report_.experts.assign(options_.arms.size(), {.most_rows = 1 + engine_.options().max_draft});
     const int n_tasks = static_cast<int>(options_.tasks.size()), n_temps = static_cast<int>(options_.temps.size());
     const int total = n_tasks * n_temps * options_.rounds;
     for (int i = 0; i < total && !interrupted(); i++) {
@@ -99,7 +100,9 @@ class Meter {
     const size_t first = static_cast<size_t>(group.task + group.temp + group.round);
     for (size_t i = 0; i < n_arms; i++) {
       const size_t arm = (first + i) % n_arms;
+      engine_.ctx().experts = &report_.experts[arm];
       texts[arm] = run(group, options_.arms[arm], group.runs[arm]);
+      engine_.ctx().experts = nullptr;
       if (interrupted()) return false;
     }
     for (size_t arm = 1; arm < n_arms; arm++) {
@@ -141,6 +144,7 @@ class Meter {
     GenerateParams params = options_.params;
     params.draft_max = arm.draft_max;
     params.suffix_max = arm.suffix_max;
+    params.model_max = arm.model_max;
     params.adaptive = arm.adaptive;
     params.ignore_eos = true;
     params.sampling.temp = temp;

@@ -18,11 +18,12 @@ namespace nextn {
 // A way to decode. The first arm of a measurement is the plain one, which the others are compared with.
 struct BenchArm {
   std::string name;
-  int draft_max = 0;      // from the head; with suffix_max 0: plain decoding, on a session that leaves the head alone
+  int draft_max = 0;      // from the head; none from anywhere: plain decoding, on a session that does not draft
   bool adaptive = false;  // at most so many, as many as pay
   int suffix_max = 0;     // from the text itself
+  int model_max = 0;      // from the draft model
 
-  bool plain() const noexcept { return draft_max == 0 && suffix_max == 0; }
+  bool plain() const noexcept { return draft_max == 0 && suffix_max == 0 && model_max == 0; }
 };
 
 struct BenchTask {
@@ -54,8 +55,9 @@ struct BenchGroup {
 };
 
 struct BenchReport {
-  double calibrate_ms = 0;         // measuring costs for the adaptive arm, before the first run
-  std::vector<BenchGroup> groups;  // those that were finished
+  std::vector<ExpertCount> experts;  // by arm; of the prompts too where they are short
+  double calibrate_ms = 0;           // measuring costs for the adaptive arm, before the first run
+  std::vector<BenchGroup> groups;    // those that were finished
   int n_compared = 0, n_different = 0;
   std::string first_difference;
 };

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <chrono>
 
+#include "draft/model_drafter.h"
 #include "draft/mtp_drafter.h"
 #include "engine/cost_cache.h"
+#include "engine/draft_model.h"
 
 namespace nextn {
 
@@ -19,7 +21,7 @@ constexpr uint64_t kEnoughBytes = 256u << 20;  // of the measured layers: far be
 constexpr double kBudgetMs = 1500;             // measuring stops after the round that reaches it
 constexpr int kMinRounds = 3, kMaxRounds = 15;
 constexpr int kMeasuredDrafts = 3;
-constexpr double kNoHeadMs = 1;  // of drafts that nobody makes
+constexpr DraftMs kNobody = {1, 1};  // of drafts that nobody makes
 
 using Clock = std::chrono::steady_clock;
 
@@ -103,20 +105,32 @@ class Meter {
     return ms + ms_since(start);
   }
 
-  // The first draft and the mean of those after it.
-  std::pair<double, double> drafts() {
+  DraftMs head_drafts() {
     session_.head_state()->clear();
     MtpDrafter drafter(engine_.model(), *session_.head_state(), engine_.draft_head(), 0);
+    return drafts(drafter);
+  }
+
+  DraftMs model_drafts() {
+    session_.draft_sequence()->clear();
+    ModelDrafter drafter(engine_.draft_model()->drafting(), *session_.draft_sequence(), engine_.model().info().n_vocab,
+                         0);
+    return drafts(drafter);
+  }
+
+ private:
+  // The first draft and the mean of those after it.
+  DraftMs drafts(Drafter& drafter) {
     Draft draft;
     const auto start = Clock::now();
     drafter.begin({tokens_.data(), 1});
     drafter.next(engine_.ctx(), &draft);
     const double first = ms_since(start);
-    for (int i = 1; i < kMeasuredDrafts; i++) drafter.next(engine_.ctx(), &draft);
-    return {first, (ms_since(start) - first) / (kMeasuredDrafts - 1)};
+    const int n = std::min(kMeasuredDrafts, engine_.options().max_draft);
+    for (int i = 1; i < n; i++) drafter.next(engine_.ctx(), &draft);
+    return {first, n == 1 ? first : (ms_since(start) - first) / (n - 1)};
   }
 
- private:
   Engine& engine_;
   Session& session_;
   Sampler sampler_;
@@ -130,23 +144,29 @@ StepCosts measure(Engine& engine, Session& session) {
   Meter meter(engine, session);
   const std::vector<int> rows = row_counts(1 + max_draft);
   std::vector<std::vector<double>> steps(rows.size());
-  std::vector<double> first_drafts, next_drafts;
+  // Milliseconds of the drafts of one kind, round by round.
+  struct {
+    std::vector<double> first, next;
+
+    void add(DraftMs ms) {
+      first.push_back(ms.first);
+      next.push_back(ms.next);
+    }
+    DraftMs result() const { return first.empty() ? kNobody : DraftMs{median(first), median(next)}; }
+  } head, model;
   meter.step(rows.back());  // warm
   const auto start = Clock::now();
   for (int round = 0; round < kMaxRounds && (round < kMinRounds || ms_since(start) < kBudgetMs); round++) {
     for (size_t i = 0; i < rows.size(); i++) steps[i].push_back(meter.step(rows[i]));
-    if (session.head_state() == nullptr) continue;
-    const auto [first, next] = meter.drafts();
-    first_drafts.push_back(first);
-    next_drafts.push_back(next);
+    if (session.head_state() != nullptr) head.add(meter.head_drafts());
+    if (session.draft_sequence() != nullptr) model.add(meter.model_drafts());
   }
   session.clear();
 
   std::vector<double> measured, verify;
   for (const std::vector<double>& ms : steps) measured.push_back(median(ms));
   for (int n = 1; n <= 1 + max_draft; n++) verify.push_back(interpolate(rows, measured, n));
-  if (first_drafts.empty()) return {std::move(verify), kNoHeadMs, kNoHeadMs};
-  return {std::move(verify), median(first_drafts), median(next_drafts)};
+  return {std::move(verify), head.result(), model.result()};
 }
 
 }  // namespace

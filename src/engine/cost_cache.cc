@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kVersion = 2;  // of the file, and of what is measured
+constexpr int kVersion = 3;  // of the file, and of what is measured
 
 fs::path cache_folder() {
   const char* const xdg = std::getenv("XDG_CACHE_HOME");
@@ -33,12 +33,17 @@ std::string cpu_name() {
 }
 
 // What tells one model file from another, without reading it.
-std::string file_identity(const EngineOptions& options) {
-  if (!options.model_bytes.empty()) return fmt::format("{}, {} bytes", options.model_path, options.model_bytes.size());
+std::string file_identity(const std::string& name) {
   std::error_code error;
-  const fs::path path = fs::canonical(options.model_path, error);
-  const auto written = fs::last_write_time(options.model_path, error).time_since_epoch().count();
-  return fmt::format("{}, {} bytes, written {}", path.string(), fs::file_size(options.model_path, error), written);
+  const fs::path path = fs::canonical(name, error);
+  const auto written = fs::last_write_time(name, error).time_since_epoch().count();
+  return fmt::format("{}, {} bytes, written {}", path.string(), fs::file_size(name, error), written);
+}
+
+std::string models_identity(const EngineOptions& o) {
+  return (o.model_bytes.empty() ? file_identity(o.model_path)
+                                : fmt::format("{}, {} bytes", o.model_path, o.model_bytes.size())) +
+         (o.draft_path.empty() ? "" : "; drafts by " + file_identity(o.draft_path));
 }
 
 }  // namespace
@@ -53,7 +58,7 @@ CostCache CostCache::of(const Engine& engine) {
       cache_folder(),
       fmt::format(
           "costs {}; {}, {} CPUs; {}; isa {}, threads {}, drafts {} of {}, cache {} {}, head cache {} {}, in file {}",
-          kVersion, cpu_name(), std::thread::hardware_concurrency(), file_identity(o), engine.isa(), o.n_threads,
+          kVersion, cpu_name(), std::thread::hardware_concurrency(), models_identity(o), engine.isa(), o.n_threads,
           o.max_draft, o.draft_vocab, kv_type_name(o.k_type), kv_type_name(o.v_type), kv_type_name(o.head_k_type),
           kv_type_name(o.head_v_type), engine.plan().in_place ? engine.plan().in_file : 0)};
 }
@@ -65,10 +70,14 @@ std::optional<StepCosts> CostCache::load() const {
   try {
     if (file.is_discarded() || file.at("key") != key_) return std::nullopt;
     std::vector<double> verify = file.at("verify_ms");
-    const double first = file.at("first_draft_ms"), next = file.at("next_draft_ms");
+    const auto drafts = [&](const char* name) -> DraftMs { return {file.at(name).at(0), file.at(name).at(1)}; };
+    const DraftMs head = drafts("head_draft_ms"), model = drafts("model_draft_ms");
     const auto sane = [](double ms) { return ms > 0 && ms < 1e7; };
-    if (verify.empty() || !std::ranges::all_of(verify, sane) || !sane(first) || !sane(next)) return std::nullopt;
-    return StepCosts(std::move(verify), first, next);
+    const auto sane_drafts = [&](DraftMs ms) { return sane(ms.first) && sane(ms.next); };
+    if (verify.empty() || !std::ranges::all_of(verify, sane) || !sane_drafts(head) || !sane_drafts(model)) {
+      return std::nullopt;
+    }
+    return StepCosts(std::move(verify), head, model);
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }
@@ -81,10 +90,11 @@ void CostCache::store(const StepCosts& costs) const {
   fs::create_directories(path_.parent_path(), error);
   const fs::path beside = path_.string() + fmt::format(".{}", getpid());
   const std::span<const double> verify = costs.measured_verify();
+  const DraftMs head = costs.measured_drafts(DraftKind::kHead), model = costs.measured_drafts(DraftKind::kModel);
   const nlohmann::ordered_json file = {{"key", key_},
                                        {"verify_ms", std::vector<double>(verify.begin(), verify.end())},
-                                       {"first_draft_ms", costs.measured_first_draft()},
-                                       {"next_draft_ms", costs.measured_next_draft()}};
+                                       {"head_draft_ms", {head.first, head.next}},
+                                       {"model_draft_ms", {model.first, model.next}}};
   std::ofstream out(beside);
   out << file.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
   out.close();

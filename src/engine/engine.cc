@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/numa.h"
+#include "engine/draft_model.h"
 #include "engine/tokenizer_loader.h"
 
 namespace nextn {
@@ -33,8 +34,8 @@ std::function<void(int)> thread_placement(const EngineOptions& options) {
   return [nodes = std::move(nodes), numa = options.numa](int i) { place_thread(numa, nodes, i); };
 }
 
-MemoryPlan checked_plan(const EngineOptions& options, const gguf::File& file, Model& model) {
-  MemoryPlan plan = make_plan(options, file, model, available_memory());
+MemoryPlan checked_plan(const EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft) {
+  MemoryPlan plan = make_plan(options, file, model, draft, available_memory());
   if (!plan.problem.empty()) fail(ErrorCode::kSystem, "{}: {}", file.path(), plan.problem);
   if (!plan.note.empty() && options.on_note) options.on_note(plan.note);
   return plan;
@@ -47,7 +48,8 @@ Engine::Engine(const EngineOptions& options)
       file_(open_model_file(options)),
       verdict_(nextn::inspect_head(file_)),
       model_(bind_model(options, file_, verdict_)),
-      plan_(checked_plan(options, file_, *model_)),
+      draft_model_(open_draft_model(options, file_)),
+      plan_(checked_plan(options, file_, *model_, draft_model_.get())),
       pool_(default_threads(options.n_threads), thread_placement(options)),
       ctx_{.kernels = select_kernels(options.isa), .pool = pool_, .act = {}, .fault = Fault::kNone},
       scratch_(1),
@@ -78,8 +80,11 @@ Engine::Engine(const EngineOptions& options)
                         model_->step_bytes());
   }
   scratch_ = SamplerScratch(static_cast<int32_t>(info.n_vocab));
+  if (draft_model_) draft_model_->load(options_, pool_, ctx_.kernels);
   load_ms_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
 }
+
+Engine::~Engine() = default;
 
 void Engine::inject(Fault fault) {
   if (fault == Fault::kReplay && std::ranges::count(shape_.layers, LayerKind::kDeltaNet) == 0) {
@@ -113,6 +118,7 @@ std::vector<MemoryPart> Engine::memory() const {
                                     logits_.size_bytes() + logits_max_.size_bytes() + scratch_.size_bytes() +
                                     ctx_.tiles.size_bytes() + ctx_.rows.size_bytes()});
   parts.push_back({"program", program_bytes(file_)});
+  if (draft_model_) std::ranges::copy(draft_model_->memory(), std::back_inserter(parts));
   return parts;
 }
 

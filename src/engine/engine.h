@@ -42,6 +42,7 @@ constexpr int kDefaultContext = 8192;
 struct EngineOptions {
   std::string model_path;                // a GGUF file, or
   std::span<const uint8_t> model_bytes;  // one in memory; model_path is then its name
+  std::string draft_path;                // a GGUF file with a model that drafts for it; empty: there is none
   int n_threads = 0;                     // 0: as many as the machine has
   int n_sessions = 1;                    // that will be made, for the plan
   int64_t n_ctx = 0;                     // 0: 8192, or the model's if that is less
@@ -60,11 +61,14 @@ struct EngineOptions {
   std::function<void(const std::string& line)> on_note;  // what the user should know, before the file is loaded
 };
 
+class DraftModel;  // engine/draft_model.h
+
 class Engine {
  public:
   // Plans first (make_plan), then takes the memory. Throws Error for anything wrong with the options, the file or the
   // memory.
   explicit Engine(const EngineOptions& options);
+  ~Engine();
 
   const EngineOptions& options() const noexcept { return options_; }  // with the defaults filled in
   const gguf::File& file() const noexcept { return file_; }
@@ -88,6 +92,9 @@ class Engine {
   TensorView logits_max(int64_t n) noexcept { return logits_max_.rows(n); }  // of their blocks, see Model::logits
   DraftHead& draft_head() noexcept { return *draft_head_; }                  // where an MTP head is loaded
   const DraftHead* draft_head() const noexcept { return draft_head_ ? &*draft_head_ : nullptr; }
+  DraftModel* draft_model() noexcept { return draft_model_.get(); }  // where there is one
+  const DraftModel* draft_model() const noexcept { return draft_model_.get(); }
+  bool drafts() const noexcept { return model_->info().has_head || draft_model_ != nullptr; }  // a model does
   SamplerScratch& sampler_scratch() noexcept { return scratch_; }
   // What steps cost here: a guess until calibrate() has measured them.
   StepCosts& costs() noexcept { return costs_; }
@@ -102,6 +109,7 @@ class Engine {
   gguf::File file_;
   HeadVerdict verdict_;
   std::unique_ptr<Model> model_;
+  std::unique_ptr<DraftModel> draft_model_;
   MemoryPlan plan_;
   ThreadPool pool_;
   std::unique_ptr<Tokenizer> tokenizer_;

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "engine/draft_model.h"
 #include "engine/engine.h"
 #include "ops/ctx.h"
 #include "sampling/sampler.h"
@@ -46,7 +47,8 @@ std::vector<MemoryPart> weight_parts(const Model& model) {
 }
 
 // Everything but the weights.
-std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::File& file, const Model& model) {
+std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::File& file, const Model& model,
+                                    const DraftModel* draft) {
   const ModelInfo& info = model.info();
   const int64_t rows = step_rows(options), n_logits = 1 + options.max_draft;
   const StateShape shape = state_shape(options, model);
@@ -70,20 +72,22 @@ std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::Fi
     parts.push_back({"head_kv", n_sessions * head.kv});
     parts.push_back({"head_backlog", n_sessions * head.backlog});
   }
+  if (draft != nullptr) std::ranges::copy(draft->plan_parts(options), std::back_inserter(parts));
   return parts;
 }
 
-uint64_t other_bytes(EngineOptions options, int64_t n_ctx, const gguf::File& file, const Model& model) {
+uint64_t other_bytes(EngineOptions options, int64_t n_ctx, const gguf::File& file, const Model& model,
+                     const DraftModel* draft) {
   options.n_ctx = n_ctx;
-  return sum(other_parts(options, file, model));
+  return sum(other_parts(options, file, model, draft));
 }
 
 // The largest context of whole steps, at most `most`, with which everything but the weights takes at most `bytes`; 0
 // when the least does not.
-int64_t largest_context(const EngineOptions& options, const gguf::File& file, const Model& model, int64_t most,
-                        uint64_t bytes) {
-  const uint64_t none = other_bytes(options, 0, file, model),
-                 step = other_bytes(options, kContextStep, file, model) - none;
+int64_t largest_context(const EngineOptions& options, const gguf::File& file, const Model& model,
+                        const DraftModel* draft, int64_t most, uint64_t bytes) {
+  const uint64_t none = other_bytes(options, 0, file, model, draft),
+                 step = other_bytes(options, kContextStep, file, model, draft) - none;
   if (none > bytes) return 0;
   const uint64_t n = step == 0 ? UINT64_MAX : (bytes - none) / step;
   const int64_t n_ctx = n >= static_cast<uint64_t>(most / kContextStep) ? most : static_cast<int64_t>(n) * kContextStep;
@@ -91,10 +95,12 @@ int64_t largest_context(const EngineOptions& options, const gguf::File& file, co
 }
 
 // The change of flags that would make a refused plan fit.
-std::string help(const EngineOptions& options, const gguf::File& file, const Model& model, uint64_t for_others) {
-  const int64_t n_ctx = largest_context(options, file, model, options.n_ctx, for_others);
+std::string help(const EngineOptions& options, const gguf::File& file, const Model& model, const DraftModel* draft,
+                 uint64_t for_others) {
+  const int64_t n_ctx = largest_context(options, file, model, draft, options.n_ctx, for_others);
   if (n_ctx > 0) return fmt::format("-c {} would fit", n_ctx);
   if (options.row_limit > 64) return "a smaller -ub (fewer rows of a step) takes less";
+  if (draft != nullptr) return "without -md it takes less";
   if (model.info().has_head) return "--spec-type none takes less";
   return "a smaller file is needed";
 }
@@ -132,6 +138,10 @@ std::unique_ptr<Model> bind_model(const EngineOptions& options, const gguf::File
   return model;
 }
 
+std::unique_ptr<DraftModel> open_draft_model(const EngineOptions& options, const gguf::File& file) {
+  return options.draft_path.empty() ? nullptr : std::make_unique<DraftModel>(options, file);
+}
+
 int default_threads(int n_threads) {
   return n_threads > 0 ? n_threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
@@ -153,7 +163,7 @@ StateShape state_shape(const EngineOptions& options, const Model& model) {
   return shape;
 }
 
-MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& model,
+MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& model, const DraftModel* draft,
                      const AvailableMemory& available) {
   MemoryPlan plan;
   EngineOptions options = asked;
@@ -169,28 +179,28 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
 
   const auto weights = [&] { return sum(weight_parts(model)); };
   uint64_t for_others = plan.budget - std::min(plan.budget, weights());
-  if (largest_context(options, file, model, std::min(wanted, kLeastContext), for_others) == 0 && asked.map) {
+  if (largest_context(options, file, model, draft, std::min(wanted, kLeastContext), for_others) == 0 && asked.map) {
     // Not even the least context fits beside all weights. What is left in the file makes room for a context, but not
     // for more of it than memory is good for.
     if (!given) {
-      options.n_ctx = largest_context(options, file, model, wanted, plan.budget / 4);
+      options.n_ctx = largest_context(options, file, model, draft, wanted, plan.budget / 4);
       if (options.n_ctx == 0) options.n_ctx = std::min(wanted, kLeastContext);
     }
     // What goes with weights in memory alone counts too, so that some weights are in the file for certain.
-    const uint64_t with_all = other_bytes(options, options.n_ctx, file, model);
+    const uint64_t with_all = other_bytes(options, options.n_ctx, file, model, draft);
     model.weights().leave_in_file(0);
-    const uint64_t others = std::max(with_all, other_bytes(options, options.n_ctx, file, model));
+    const uint64_t others = std::max(with_all, other_bytes(options, options.n_ctx, file, model, draft));
     for_others = plan.budget - std::min(plan.budget, weights());
     model.weights().leave_in_file(plan.budget - std::min(plan.budget, others));
     plan.in_place = true;
   } else if (!given) {
-    options.n_ctx = largest_context(options, file, model, wanted, for_others);
+    options.n_ctx = largest_context(options, file, model, draft, wanted, for_others);
   }
   if (options.n_ctx == 0) options.n_ctx = std::min(wanted, kLeastContext);  // which does not fit either
 
   plan.n_ctx = options.n_ctx;
   plan.parts = weight_parts(model);
-  for (MemoryPart& part : other_parts(options, file, model)) plan.parts.push_back(std::move(part));
+  for (MemoryPart& part : other_parts(options, file, model, draft)) plan.parts.push_back(std::move(part));
   plan.total = sum(plan.parts);
   for (const uint64_t bytes : model.weights().file_bytes()) plan.in_file += bytes;
 
@@ -198,7 +208,7 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
                                           plan.limited_by == "--memory-limit" ? "" : ", 10 % stays free");
   if (plan.total > plan.budget) {
     plan.problem = fmt::format("memory: expected {:.0f} MiB for a context of {}, found {}; {}", mib(plan.total),
-                               plan.n_ctx, figures, help(options, file, model, for_others));
+                               plan.n_ctx, figures, help(options, file, model, draft, for_others));
   } else if (plan.in_place) {
     plan.note = fmt::format("{:.0f} MiB of weights stay in the file and are packed at every use, which is slow: {}",
                             mib(plan.in_file), figures);

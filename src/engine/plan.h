@@ -13,6 +13,7 @@
 namespace nextn {
 
 struct EngineOptions;  // engine/engine.h
+class DraftModel;      // engine/draft_model.h
 
 struct MemoryPart {
   std::string name;
@@ -36,6 +37,8 @@ struct MemoryPlan {
 gguf::File open_model_file(const EngineOptions& options);
 // Its model, bound, with the head that the options ask for. Throws Error for a file or options that are not right.
 std::unique_ptr<Model> bind_model(const EngineOptions& options, const gguf::File& file, const HeadVerdict& verdict);
+// The model that drafts for it, opened and bound; nullptr where the options name none. Throws as DraftModel does.
+std::unique_ptr<DraftModel> open_draft_model(const EngineOptions& options, const gguf::File& file);
 
 // Parts that come with the engine itself: what drafts are looked up in besides the MTP head, and the program with its
 // tokenizer and the file's metadata (an estimate, the only one of the plan).
@@ -54,7 +57,7 @@ StateShape state_shape(const EngineOptions& options, const Model& model);  // fo
 // Plans for `available` bytes and decides what the options leave open: a context that was not given becomes what fits,
 // and where the weights alone do not fit, the model is told to leave some in the file. Throws nothing for a plan that
 // does not fit: it has `problem`.
-MemoryPlan make_plan(const EngineOptions& options, const gguf::File& file, Model& model,
+MemoryPlan make_plan(const EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft,
                      const AvailableMemory& available);
 
 }  // namespace nextn

@@ -63,10 +63,12 @@ struct Source {
   const char* name;
   std::optional<DraftScript> script;  // none: the head
   bool suffix = false;                // the text itself, besides the head where there is one
+  bool model = false;                 // the draft model alone
 };
 
 constexpr Source kSources[] = {{"the head's drafts", std::nullopt},
                                {"the text's own", std::nullopt, true},
+                               {"the draft model's", std::nullopt, false, true},
                                {"right drafts", DraftScript::kRight},
                                {"wrong drafts", DraftScript::kWrong},
                                {"random drafts", DraftScript::kRandom}};
@@ -110,7 +112,8 @@ SelftestReport selftest(const SelftestOptions& options) {
     std::vector<int32_t> text = prompt;
     text.insert(text.end(), plain.text.tokens.begin(), plain.text.tokens.end());
     for (const Source& source : kSources) {
-      if (!source.script && !source.suffix && !report.has_head) continue;
+      const bool of_head = !source.script && !source.suffix && !source.model;
+      if ((of_head && !report.has_head) || (source.model && engine.draft_model() == nullptr)) continue;
       int n_different = 0;
       for (int k = 1; k <= kMaxDrafts + 1; k++) {
         // The last run is one whose lengths the controller chooses.
@@ -120,15 +123,16 @@ SelftestReport selftest(const SelftestOptions& options) {
         if (source.script) scripted.emplace(*source.script, text, n_vocab);
         params.drafter = scripted ? &*scripted : nullptr;
         params.suffix_max = source.suffix ? params.draft_max : 0;
+        params.model_max = source.model ? params.draft_max : 0;
+        if (source.model) params.draft_max = 0;
         session.restore(saved);
         const Result drafted = run(session, prompt, params);
         report.n_runs++;
         if (const auto where = difference(plain, drafted)) {
           n_different++;
           if (report.first_difference.empty()) {
-            report.first_difference =
-                fmt::format("temperature {}, {}, {}: {}", temp, source.name,
-                            params.adaptive ? "adaptive" : fmt::format("k = {}", params.draft_max), *where);
+            report.first_difference = fmt::format("temperature {}, {}, {}: {}", temp, source.name,
+                                                  params.adaptive ? "adaptive" : fmt::format("k = {}", k), *where);
           }
         }
       }

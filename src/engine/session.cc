@@ -9,6 +9,7 @@
 #include "draft/mtp_drafter.h"
 #include "draft/suffix_drafter.h"
 #include "engine/digest.h"
+#include "engine/draft_model.h"
 #include "engine/stop_matcher.h"
 #include "text/tokenizer/stream_decoder.h"
 
@@ -37,11 +38,14 @@ const char* end_reason_name(EndReason reason) noexcept {
   return kNames[static_cast<int>(reason)];
 }
 
-Session::Session(Engine& engine, bool with_head) : engine_(engine), state_(engine.state_shape()) {
+Session::Session(Engine& engine, bool to_draft) : engine_(engine), state_(engine.state_shape()) {
   tokens_.reserve(static_cast<size_t>(engine.options().n_ctx) + 1);
-  if (with_head && engine.model().info().has_head) {
+  if (to_draft && engine.model().info().has_head) {
     head_.emplace(engine.state_shape(), engine.options().head_k_type, engine.options().head_v_type,
                   engine.backlog_limit());
+  }
+  if (to_draft && engine.draft_model() != nullptr) {
+    draft_.emplace(engine.draft_model()->state_shape(engine.options()));
   }
 }
 
@@ -53,12 +57,18 @@ std::vector<MemoryPart> Session::memory() const {
     parts.push_back({"head_kv", head_->kv_bytes_taken()});
     parts.push_back({"head_backlog", head_->backlog_bytes_taken()});
   }
+  if (draft_) {
+    parts.push_back({"draft_model_kv", draft_->state.kv_bytes_taken()});
+    parts.push_back({"draft_model_state", draft_->state.delta_bytes_taken()});
+    parts.push_back({"draft_model_records", draft_->state.record_bytes_taken()});
+  }
   return parts;
 }
 
 void Session::clear() noexcept {
   state_.clear();
   if (head_) head_->clear();
+  if (draft_) draft_->clear();
   tokens_.clear();
 }
 
@@ -145,6 +155,8 @@ class Session::Run {
       out_.stats.prompt_n = s_.state_.length() - resumed;
     }
     if (params_.n_predict == 0) return end(EndReason::kLength);
+    // The draft model reads the prompt now, so that its first draft is no later than the others.
+    if (model_drafter_) model_drafter_->catch_up(prompt);
     const TensorView logits = engine_.logits(1);
     engine_.model().logits(engine_.ctx(), logits, hidden.rows_from(hidden.rows - 1, 1), engine_.logits_max(1));
     take(choose(0), logits.row(0));
@@ -181,10 +193,7 @@ class Session::Run {
     sources_.end_cycle(n_drafts, n, draft_ms, verify_ms);
 
     for (int i = 0; i < n_drafts; i++) out_.stats.drafted[static_cast<size_t>(i)]++;
-    if (suffix_drafter_ && sources_.chosen() == 0) {
-      out_.stats.suffix_drafted += n_drafts;
-      out_.stats.suffix_accepted += std::min(n - 1, n_drafts);
-    }
+    count(n_drafts, std::min(n - 1, n_drafts));
     out_.stats.unverified += n_drafted - n_drafts;
     out_.stats.lengths[static_cast<size_t>(n_drafts)]++;
     out_.stats.draft_ms += draft_ms;
@@ -192,22 +201,41 @@ class Session::Run {
     out_.stats.cycles++;
   }
 
+  // A cycle verified n_drafts, of which n_right were right.
+  void count(int n_drafts, int n_right) {
+    if (n_drafts == 0) return;
+    GenerateStats& s = out_.stats;
+    const DraftKind kind = sources_.chosen_kind();
+    if (kind == DraftKind::kModel) {
+      s.model_drafted += n_drafts;
+      s.model_accepted += n_right;
+    } else if (kind == DraftKind::kFree) {
+      s.suffix_drafted += n_drafts;
+      s.suffix_accepted += n_right;
+    }
+  }
+
   void add_sources() {
     const int most = engine_.options().max_draft;
-    const auto add = [&](Drafter& drafter, int max_draft, bool free_drafts) {
+    const auto add = [&](Drafter& drafter, int max_draft, DraftKind kind) {
       max_draft = std::min(max_draft, most);
       if (max_draft <= 0) return;
-      sources_.add(drafter, max_draft, free_drafts);
+      sources_.add(drafter, max_draft, kind);
       max_draft_ = std::max(max_draft_, max_draft);
     };
-    if (params_.drafter != nullptr) return add(*params_.drafter, params_.draft_max, false);
+    if (params_.drafter != nullptr) return add(*params_.drafter, params_.draft_max, DraftKind::kHead);
     if (params_.suffix_max > 0) {
       suffix_drafter_.emplace(engine_.options().n_ctx);
-      add(*suffix_drafter_, params_.suffix_max, true);
+      add(*suffix_drafter_, params_.suffix_max, DraftKind::kFree);
     }
     if (s_.head_) {
       head_drafter_.emplace(engine_.model(), *s_.head_, engine_.draft_head(), params_.draft_p_min);
-      add(*head_drafter_, params_.draft_max, false);
+      add(*head_drafter_, params_.draft_max, DraftKind::kHead);
+    }
+    if (s_.draft_ && params_.model_max > 0) {
+      model_drafter_.emplace(engine_.draft_model()->drafting(), *s_.draft_, engine_.model().info().n_vocab,
+                             params_.draft_p_min);
+      add(*model_drafter_, params_.model_max, DraftKind::kModel);
     }
   }
 
@@ -274,6 +302,7 @@ class Session::Run {
   StopMatcher matcher_;
   std::optional<SuffixDrafter> suffix_drafter_;
   std::optional<MtpDrafter> head_drafter_;
+  std::optional<ModelDrafter> model_drafter_;
   DraftSources sources_;       // none: plain decoding
   int max_draft_ = 0;          // of a cycle
   std::vector<int32_t> rows_;  // the last token, then the drafts that are verified

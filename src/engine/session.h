@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "draft/drafter.h"
+#include "draft/model_drafter.h"
 #include "engine/engine.h"
 #include "state/head_state.h"
 #include "state/sequence_state.h"
@@ -22,6 +23,7 @@ struct GenerateParams {
   std::vector<std::string> stops;
   bool ignore_eos = false;
   int draft_max = kDefaultMaxDraft;  // drafts of a cycle from the head; never more than the engine's max_draft
+  int model_max = 0;                 // from the draft model (-md)
   int suffix_max = 0;                // and from the text itself (draft/suffix_drafter.h); 0: none
   int draft_min = 0;                 // a draft shorter than this is not verified
   bool adaptive = false;             // draft as many as pay (draft/controller.h); else always draft_max
@@ -42,6 +44,7 @@ struct GenerateStats {
   std::vector<int64_t> drafted, accepted;           // by position in the draft; of the drafts that were verified
   std::vector<int64_t> lengths;                     // cycles by the number of drafts that they verified
   int64_t suffix_drafted = 0, suffix_accepted = 0;  // of all these, from the text itself
+  int64_t model_drafted = 0, model_accepted = 0;    // and from the draft model
   int64_t unverified = 0;  // drafts made and not verified: probes, and ends of drafts that looked weak
 };
 
@@ -63,9 +66,9 @@ struct Snapshot {
 
 class Session {
  public:
-  // Takes the memory of one sequence. The engine outlives it. A session without the head costs what one of an engine
-  // without a head costs: it never drafts and has nothing to keep up. Throws Error{kSystem}.
-  explicit Session(Engine& engine, bool with_head = true);
+  // Takes the memory of one sequence. The engine outlives it. A session that is not to draft costs what one of an
+  // engine without a head and a draft model costs: it has nothing to keep up. Throws Error{kSystem}.
+  explicit Session(Engine& engine, bool to_draft = true);
 
   // Runs `prompt` and generates what follows. Where the sequence already stands for the beginning of the prompt (after
   // restore(), or when the prompt continues the text) only the rest is run; else it starts afresh. The result is the
@@ -92,6 +95,7 @@ class Session {
   void clear() noexcept;
   SequenceState& state() noexcept { return state_; }
   HeadState* head_state() noexcept { return head_ ? &*head_ : nullptr; }
+  DraftSequence* draft_sequence() noexcept { return draft_ ? &*draft_ : nullptr; }
 
  private:
   class Run;
@@ -108,7 +112,8 @@ class Session {
   Engine& engine_;
   SequenceState state_;
   std::optional<HeadState> head_;
-  std::vector<int32_t> tokens_;  // the text: prompt and generated, the last one not yet through the trunk
+  std::optional<DraftSequence> draft_;  // of the draft model
+  std::vector<int32_t> tokens_;         // the text: prompt and generated, the last one not yet through the trunk
 };
 
 }  // namespace nextn

@@ -75,14 +75,15 @@ struct DeltaRows {
   int64_t qkv_stride = 0;
   int64_t gate_stride = 0;
 };
-// One value head's state rows [first, last) of Dv: replays `replay`, applies the first n_sure rows of `step`, stores
-// the state, then applies the other rows of `step` without storing (D3). delta_rows.cc has the equation.
+// One value head's state rows [first, last) of Dv: applies the rows of `replay`, then those of `step`, and stores the
+// state that the first n_kept of all these leave; what comes after is applied without storing (D3). delta_rows.cc has
+// the equation.
 struct DeltaArgs {
   float* state;  // (Dv, Dk)
   int dk;        // 16, 32, 48, 64, 96, 128, 192 or 256
   DeltaRows replay;
   DeltaRows step;
-  int n_sure;
+  int n_kept;
   float* o;  // (step.n, o_stride): readouts
   int64_t o_stride;
   float scale;  // Dv^-1/2

@@ -305,15 +305,15 @@ struct Delta {
 struct DeltaResult {
   explicit DeltaResult(const Delta& d) : state(d.state), o(kMaxRows * Delta::kOutStride, kUntouched) {}
 
-  // Replays rows [replay, first), then runs rows [first, last) of which the first n_sure stay, on state rows [top,
-  // end).
-  void run(const KernelTable& table, const Delta& d, int replay, int first, int last, int n_sure, int top = 0,
+  // Replays rows [replay, first), then runs rows [first, last); of all these the first n_kept stay. On state rows
+  // [top, end).
+  void run(const KernelTable& table, const Delta& d, int replay, int first, int last, int n_kept, int top = 0,
            int end = Delta::kDv) {
     table.delta_rows({.state = state.data(),
                       .dk = d.dk,
                       .replay = d.rows(replay, first, true),
                       .step = d.rows(first, last),
-                      .n_sure = n_sure,
+                      .n_kept = n_kept,
                       .o = o.data() + first * Delta::kOutStride,
                       .o_stride = Delta::kOutStride,
                       .scale = 0.25f},
@@ -338,14 +338,14 @@ TEST(DeltaRows, EveryTableGivesTheBitsOfTheScalarTwin) {
       const Delta d(dk, random, fill);
       for (int replay = 0; replay <= 2; replay++) {
         for (int n = 0; n <= 4; n++) {
-          for (int n_sure = 0; n_sure <= n; n_sure++) {
+          for (int n_kept = 0; n_kept <= replay + n; n_kept++) {
             DeltaResult expected(d);
-            expected.run(scalar::kernels(), d, 0, replay, replay + n, n_sure);
+            expected.run(scalar::kernels(), d, 0, replay, replay + n, n_kept);
             for (const KernelTable* table : tables()) {
               DeltaResult out(d);
-              out.run(*table, d, 0, replay, replay + n, n_sure);
+              out.run(*table, d, 0, replay, replay + n, n_kept);
               ASSERT_TRUE(same_bits(out, expected)) << table->isa << " dk " << dk << " replay " << replay << " rows "
-                                                    << n << " sure " << n_sure << " fill " << static_cast<int>(fill);
+                                                    << n << " kept " << n_kept << " fill " << static_cast<int>(fill);
             }
           }
         }
@@ -398,7 +398,7 @@ TEST(DeltaRows, ReplayedDraftsGiveTheBitsOfSureRows) {
             SCOPED_TRACE(std::string(table->isa) + " sure " + std::to_string(sure) + " drafted " +
                          std::to_string(drafted) + " accepted " + std::to_string(accepted));
             DeltaResult next = first;
-            next.run(*table, d, sure, accepted, kMaxRows, kMaxRows - accepted);
+            next.run(*table, d, sure, accepted, kMaxRows, kMaxRows - sure);
             ASSERT_TRUE(same_bits(next, plain));
           }
         }
@@ -407,18 +407,33 @@ TEST(DeltaRows, ReplayedDraftsGiveTheBitsOfSureRows) {
   }
 }
 
+// A model's own drafts, one in each call: what the calls before it ran is replayed, and the state is not touched.
+TEST(DeltaRows, DraftsRunOneByOneGiveTheBitsOfSureRows) {
+  std::mt19937 random(11);
+  for (const KernelTable* table : tables()) {
+    const Delta d(64, random);
+    DeltaResult plain(d), prefix(d);
+    plain.run(*table, d, 0, 0, kMaxRows, kMaxRows);
+    prefix.run(*table, d, 0, 0, 2, 2);
+    DeltaResult one_by_one = prefix;
+    for (int row = 2; row < kMaxRows; row++) one_by_one.run(*table, d, 2, row, row + 1, 0);
+    EXPECT_TRUE(same_bits(one_by_one.o, plain.o)) << table->isa;
+    EXPECT_TRUE(same_bits(one_by_one.state, prefix.state)) << table->isa;
+  }
+}
+
 TEST(DeltaRows, StateRowsAreIndependent) {
   std::mt19937 random(10);
   const Delta d(64, random);
   for (const KernelTable* table : tables()) {
     DeltaResult whole(d);
-    whole.run(*table, d, 0, 2, 5, 1);
+    whole.run(*table, d, 0, 2, 5, 3);
     for (int top = 0; top <= Delta::kDv; top++) {
       for (int end = top; end <= Delta::kDv; end++) {
         DeltaResult parts(d);
-        parts.run(*table, d, 0, 2, 5, 1, top, end);
-        parts.run(*table, d, 0, 2, 5, 1, end, Delta::kDv);
-        parts.run(*table, d, 0, 2, 5, 1, 0, top);
+        parts.run(*table, d, 0, 2, 5, 3, top, end);
+        parts.run(*table, d, 0, 2, 5, 3, end, Delta::kDv);
+        parts.run(*table, d, 0, 2, 5, 3, 0, top);
         ASSERT_TRUE(same_bits(parts, whole)) << table->isa << " " << top << " " << end;
       }
     }

@@ -191,7 +191,7 @@ TensorView Decoder::forward(Ctx& ctx, std::span<const SequenceRows> sequences, L
     s.state->begin_step(s.n_sure, s.n_draft);
     for (int i = 0; i < s.n_sure + s.n_draft; i++, R++) {
       tokens_[static_cast<size_t>(R)] = s.tokens[i];
-      positions_[static_cast<size_t>(R)] = s.state->length() + i;
+      positions_[static_cast<size_t>(R)] = s.state->position() + i;
       attention_rows_[static_cast<size_t>(R)].skip_store = ctx.fault == Fault::kKv && i == 0 && s.n_draft > 0;
     }
   }
@@ -297,11 +297,12 @@ TensorView Decoder::head_forward(Ctx& ctx, std::span<const HeadRows> sequences, 
   TensorView x = b_.x.rows(R), h = b_.h.rows(R);
   const TensorView pair = b_.pair.rows(R), k = b_.k.rows(R), v = b_.v.rows(R);
   ops::embed(ctx, x, head_.embed_tokens, tokens_.data());
-  ops::rms_norm(ctx, pair.columns(0, D), x, head_.enorm, cfg_.norm_eps);
+  const int64_t embedding_at = ctx.fault == Fault::kPair ? D : 0;
+  ops::rms_norm(ctx, pair.columns(embedding_at, D), x, head_.enorm, cfg_.norm_eps);
   int64_t first = 0;
   for (const HeadRows& s : sequences) {
     const TensorView hidden(const_cast<float*>(s.hidden), s.n, D);  // only read
-    ops::rms_norm(ctx, pair.rows_from(first, s.n).columns(D, D), hidden, head_.hnorm, cfg_.norm_eps);
+    ops::rms_norm(ctx, pair.rows_from(first, s.n).columns(D - embedding_at, D), hidden, head_.hnorm, cfg_.norm_eps);
     first += s.n;
   }
   ops::matmul(ctx, pair, {{x, head_.eh_proj}});

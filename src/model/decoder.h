@@ -28,6 +28,7 @@ class Decoder : public Model {
   void logits(Ctx& ctx, const TensorView& out, const TensorView& hidden, const TensorView& max) noexcept override;
   TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept override;
   void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept override;
+  TensorView residual(int64_t n) noexcept override { return b_.x.rows(n); }
   const Weight& head_lm_weight() const noexcept override {
     return head_.shared_head_head.n_out > 0 ? head_.shared_head_head : output_;
   }

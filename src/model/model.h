@@ -37,7 +37,7 @@ struct LayerRange {
   int n() const noexcept { return last - first; }
 };
 
-// The rows of one sequence in a step of the trunk: they stand at its length and after; the sure rows come first.
+// The rows of one sequence in a step of the trunk: they stand at its position() and after; the sure rows come first.
 struct SequenceRows {
   SequenceState* state;
   const int32_t* tokens;  // n_sure + n_draft ids in [0, n_vocab)
@@ -114,6 +114,10 @@ class Model {
   // Runs the MTP head and puts the rows' keys and values into the states' caches. Gives the head's hidden states after
   // its own norm for the rows asked for, in order; valid until the next call.
   virtual TensorView head_forward(Ctx& ctx, std::span<const HeadRows> sequences, HeadOutput output) noexcept = 0;
+  // (n, n_embd): what the norm at the end of the last forward() or head_forward() read; the first n rows of its result.
+  // Valid until the next call.
+  virtual TensorView residual(int64_t n) noexcept = 0;
+
   virtual void head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept = 0;
   // The matrix (n_vocab, n_embd) of head_logits; before load() its shape and format alone.
   virtual const Weight& head_lm_weight() const noexcept = 0;

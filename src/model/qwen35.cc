@@ -67,7 +67,7 @@ void Qwen35::mix(Ctx& ctx, int il, std::span<const SequenceRows> sequences, cons
   int row = 0;
   size_t n_runs = 0;
   for (const SequenceRows& s : sequences) {
-    delta_runs_[n_runs++] = {row, s.n_sure, s.n_draft, s.state->length(), s.state->delta(il), s.state->conv(il)};
+    delta_runs_[n_runs++] = {row, s.n_sure, s.n_draft, s.state->position(), s.state->delta(il), s.state->conv(il)};
     row += s.n_sure + s.n_draft;
   }
   delta_net(ctx, delta_nets_[static_cast<size_t>(il)], {delta_runs_.data(), n_runs}, h, x);

@@ -11,12 +11,13 @@
 
 namespace nextn {
 
-// Something broken on purpose, so that `nextn selftest --inject` can prove that it would notice.
+// Something broken on purpose, so that `nextn selftest --inject` can prove that it would notice; kPair for --wiring.
 enum class Fault : uint8_t {
   kNone,
   kReplay,  // accepted drafts are not replayed into the delta-net state
   kKv,      // a step with drafts does not overwrite the KV entry of its first row
   kOrder,   // a norm over several rows at once adds its squares in another order
+  kPair,    // the head's input is [hidden, embedding]
 };
 
 // Activation rows in 8 bits: those of one matrix at a time.
@@ -45,6 +46,14 @@ class ActBuffer {
 };
 
 class StepProfile;
+
+// Experts that steps of at most `most_rows` rows have used, layer by layer.
+struct ExpertCount {
+  int64_t most_rows = 0;
+  int64_t layers = 0, rows = 0;   // a step counts once for each of its layers with experts
+  int64_t touched = 0;            // experts that some row of the step had
+  int64_t chosen = 0, again = 0;  // by rows that have one before them in the step; and of these, those that it had too
+};
 
 // Room for the work of one thread at a time: a slot for each thread that may be at it.
 class Slots {
@@ -86,6 +95,7 @@ struct Ctx {
   ActBuffer act;
   Fault fault = Fault::kNone;
   StepProfile* profile = nullptr;  // takes the time of every op, when set
+  ExpertCount* experts = nullptr;  // counts what routers choose, when set
   Slots tiles = {};                // for weights that are left in the file: their largest tile
   Slots rows = {};                 // for a mixture of experts: MoeShape::gathered_bytes()
 };

@@ -94,7 +94,7 @@ void recur(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView&
                .decay = decay.row(run.first_row) + h,
                .qkv_stride = u.stride,
                .gate_stride = beta.stride};
-  args.n_sure = run.n_sure;
+  args.n_kept = delta.keep ? args.replay.n + run.n_sure : 0;
   args.o = o.row(run.first_row) + v_at;
   args.o_stride = o.stride;
   args.scale = 1 / __builtin_sqrtf(static_cast<float>(shape.value_dim));

@@ -44,8 +44,8 @@ void conv_and_gates(Ctx& ctx, const TensorView& u, const TensorView& beta, const
                     const TensorView& taps, const float* a, const float* dt, const DeltaShape& shape, float eps,
                     std::span<const DeltaRun> runs) noexcept;
 
-// o (R, Hv * Dv) = the delta rule over each run: pending records are applied, sure rows applied and kept, draft rows
-// computed and recorded (D3). Then, head by head, o = rms_norm(o; w) * silu(z),
+// o (R, Hv * Dv) = the delta rule over each run: pending records are applied and, unless they are drafts still, kept;
+// sure rows applied and kept, draft rows computed and recorded (D3). Then, head by head, o = rms_norm(o; w) * silu(z),
 // z (R, Hv * Dv), w (Dv), and o quantised for matmul_q8.
 void delta_net_q8(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
                   const TensorView& z, const float* w, const DeltaShape& shape, float eps,

@@ -67,6 +67,7 @@ struct Weights {
 // One step of a sequence: drafts after the first n_accepted are wrong ones.
 struct Step {
   int n_sure, n_draft, n_accepted;
+  bool open = false;  // the next step's drafts go on from this one's, nothing is committed yet
 };
 
 // A text going through its layers, step by step. Outputs of the rows that stay, position by position.
@@ -97,7 +98,7 @@ void run(Ctx& ctx, Weights& w, const std::vector<std::pair<Sequence*, Step>>& ba
     const auto each_row_that_stays = [&](const auto& body) {
       int first = 0;
       for (const auto& [s, step] : batch) {
-        for (int i = 0; i < step.n_sure + step.n_accepted; i++) body(*s, first + i, s->state.length() + i);
+        for (int i = 0; i < step.n_sure + step.n_accepted; i++) body(*s, first + i, s->state.position() + i);
         first += step.n_sure + step.n_draft;
       }
     };
@@ -109,7 +110,7 @@ void run(Ctx& ctx, Weights& w, const std::vector<std::pair<Sequence*, Step>>& ba
     });
     int first = 0;
     for (const auto& [s, step] : batch) {
-      runs.push_back({first, step.n_sure, step.n_draft, s->state.length(), s->state.delta(il), s->state.conv(il)});
+      runs.push_back({first, step.n_sure, step.n_draft, s->state.position(), s->state.delta(il), s->state.conv(il)});
       first += step.n_sure + step.n_draft;
     }
     const auto rows = [R](std::vector<float>& x, int64_t cols) { return TensorView(x.data(), R, cols); };
@@ -136,7 +137,7 @@ void run(Ctx& ctx, Weights& w, const std::vector<std::pair<Sequence*, Step>>& ba
   }
   for (const auto& [s, step] : batch) {
     s->state.end_step();
-    s->state.commit(step.n_accepted);
+    if (!step.open) s->state.commit(step.n_accepted);
   }
 }
 
@@ -281,6 +282,23 @@ TEST_F(DeltaNetOp, DraftsLeaveNoTrace) {
       apply_pending(ctx_, w_, s);
       ASSERT_TRUE(same(s, plain_)) << "at most " << max_draft << " drafts:" << steps;
     }
+  }
+}
+
+// A model's own drafts: a step each, until it is known how many of them are right.
+TEST_F(DeltaNetOp, DraftsOneByOneLeaveNoTrace) {
+  constexpr int kDrafts = 4;
+  for (int accepted = 0; accepted <= kDrafts; accepted++) {
+    Sequence s(text_, kDrafts);
+    while (s.state.length() < kTokens) {
+      const int left = kTokens - static_cast<int>(s.state.length());
+      run(ctx_, w_, {{&s, {std::min(left, 2), 0, 0, true}}});
+      const int n = std::min(accepted, left - std::min(left, 2));
+      for (int i = 0; i < kDrafts; i++) run(ctx_, w_, {{&s, {0, 1, i < n ? 1 : 0, true}}});
+      s.state.commit(n);
+    }
+    apply_pending(ctx_, w_, s);
+    ASSERT_TRUE(same(s, plain_)) << accepted << " accepted";
   }
 }
 

@@ -68,6 +68,18 @@ void route_row(int32_t* chosen, float* share, float* value, const float* bias, c
   for (int i = 0; i < shape.n_used; i++) share[i] *= scale;
 }
 
+void count(ExpertCount& c, const int32_t* chosen, int n_rows, int n_used, int n_groups) {
+  if (n_rows > c.most_rows) return;
+  c.layers++;
+  c.rows += n_rows;
+  c.touched += n_groups;
+  for (int r = 1; r < n_rows; r++) {
+    const std::span<const int32_t> before(chosen + (r - 1) * n_used, static_cast<size_t>(n_used));
+    c.chosen += n_used;
+    for (int i = 0; i < n_used; i++) c.again += std::ranges::count(before, chosen[r * n_used + i]);
+  }
+}
+
 size_t pair_bytes(int64_t row_limit, const MoeShape& shape) {
   return static_cast<size_t>(row_limit * shape.n_used) * sizeof(int32_t);
 }
@@ -109,6 +121,7 @@ void Routing::route(Ctx& ctx, const TensorView& scores, const float* bias, const
     rows_.as<int32_t>()[pair] = i / n_used;
     shares_.as<float>()[pair] = weights[i];
   }
+  if (ctx.experts != nullptr) count(*ctx.experts, chosen, n_rows, n_used, n_groups_);
 }
 
 // ------------------------------------------------------------------------------------------------ experts

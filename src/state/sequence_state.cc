@@ -70,8 +70,10 @@ DeltaView SequenceState::delta(int layer) noexcept {
   const int64_t i = index_[static_cast<size_t>(layer)];
   float* const banks = records_.as<float>() + i * 2 * shape_.max_draft * record_stride_;
   const int64_t bank = shape_.max_draft * record_stride_;
-  return {delta_.as<float>() + i * delta_layer_, banks + bank_ * bank, n_pending_, banks + (1 - bank_) * bank,
-          record_stride_};
+  float* const state = delta_.as<float>() + i * delta_layer_;
+  float *const last = banks + bank_ * bank, *const next = banks + (1 - bank_) * bank;
+  if (n_open_ > 0) return {state, last, n_open_, false, last + n_open_ * record_stride_, record_stride_};
+  return {state, last, n_pending_, true, next, record_stride_};
 }
 
 ConvView SequenceState::conv(int layer) noexcept {
@@ -79,28 +81,31 @@ ConvView SequenceState::conv(int layer) noexcept {
 }
 
 void SequenceState::begin_step(int n_sure, int n_draft) noexcept {
-  NEXTN_CHECK(n_sure >= 0 && n_draft >= 0 && n_draft <= shape_.max_draft);
-  NEXTN_CHECK(length_ + n_sure + n_draft <= shape_.n_ctx);
+  n_open_ += n_draft_;
+  NEXTN_CHECK(n_sure >= 0 && n_draft >= 0 && n_open_ + n_draft <= shape_.max_draft);
+  NEXTN_CHECK(n_sure == 0 || n_open_ == 0);
+  NEXTN_CHECK(position() + n_sure + n_draft <= shape_.n_ctx);
   n_sure_ = n_sure;
   n_draft_ = n_draft;
 }
 
 void SequenceState::end_step() noexcept {
+  if (n_open_ > 0) return;  // nothing but more records in the same bank
   length_ += n_sure_;
   n_pending_ = 0;
   bank_ = 1 - bank_;  // what was fresh is what commit() may leave pending
 }
 
 void SequenceState::commit(int n_accepted) noexcept {
-  NEXTN_CHECK(n_accepted >= 0 && n_accepted <= n_draft_);
+  NEXTN_CHECK(n_accepted >= 0 && n_accepted <= n_open_ + n_draft_);
   length_ += n_accepted;
   n_pending_ = n_accepted;
-  n_sure_ = n_draft_ = 0;
+  n_sure_ = n_draft_ = n_open_ = 0;
 }
 
 void SequenceState::clear() noexcept {
   length_ = 0;
-  n_pending_ = n_sure_ = n_draft_ = 0;
+  n_pending_ = n_sure_ = n_draft_ = n_open_ = 0;
   if (delta_.size() != 0) std::memset(delta_.data(), 0, delta_.size());
   if (hidden_.size() != 0) std::memset(hidden_.data(), 0, hidden_.size());
 }
@@ -108,7 +113,7 @@ void SequenceState::clear() noexcept {
 void SequenceState::restore(int64_t length) noexcept {
   NEXTN_CHECK(length >= 0 && length <= shape_.n_ctx);
   length_ = length;
-  n_pending_ = n_sure_ = n_draft_ = 0;
+  n_pending_ = n_sure_ = n_draft_ = n_open_ = 0;
 }
 
 }  // namespace nextn

@@ -5,9 +5,12 @@
 // once, and goes on. The convolution's past is a ring of raw columns addressed by absolute position, the KV cache is
 // addressed by position too. So accepting or rejecting drafts is one integer, and nothing is ever copied or restored.
 //
-//   begin_step(n_sure, n_draft)  the step's rows stand at positions length() .. length() + n_sure + n_draft - 1
+//   begin_step(n_sure, n_draft)  the step's rows stand at position() and after
 //   end_step()                   the sure rows are in: length() grew by n_sure, what was pending has been applied
-//   commit(a)                    of the step's draft rows keep the first a: length() grows by a, a rows are pending
+//   commit(a)                    of the draft rows keep the first a: length() grows by a, a rows are pending
+//
+// A model that drafts runs its own drafts one by one: until commit() further steps of draft rows alone go on from
+// those before, whose records they replay without writing the state.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +27,7 @@ enum class LayerKind : uint8_t { kAttention, kDeltaNet };
 struct StateShape {
   std::vector<LayerKind> layers;
   int64_t n_ctx = 0;      // positions
-  int64_t max_draft = 0;  // draft rows of one step at most
+  int64_t max_draft = 0;  // draft rows that are not committed yet, at most
   int64_t n_embd = 0;
   // attention layers
   int64_t n_kv_heads = 0, head_dim = 0;
@@ -56,6 +59,7 @@ class SequenceState {
   ConvView conv(int layer) noexcept;
 
   void begin_step(int n_sure, int n_draft) noexcept;
+  int64_t position() const noexcept { return length_ + n_open_; }  // of the running step's first row
   int n_sure() const noexcept { return n_sure_; }
   int n_draft() const noexcept { return n_draft_; }
   void end_step() noexcept;
@@ -74,6 +78,7 @@ class SequenceState {
   std::vector<int64_t> index_;  // of a layer among those of its kind
   int64_t length_ = 0;
   int n_pending_ = 0, n_sure_ = 0, n_draft_ = 0, bank_ = 0;
+  int n_open_ = 0;  // draft rows of the steps before the last one, not committed yet
   AlignedBuffer kv_, delta_, conv_, records_, hidden_;
   size_t conv_past_bytes_ = 0;
   int64_t kv_layer_ = 0, delta_layer_ = 0, conv_slots_ = 0, record_stride_ = 0;

@@ -67,6 +67,37 @@ TEST(SequenceState, LengthAndPendingFollowTheProtocol) {
   EXPECT_EQ(state.length(), 8);
 }
 
+TEST(SequenceState, DraftsOneByOneAreOpenUntilCommitted) {
+  SequenceState state(tiny_shape());
+  step(state, 4, 2, 2);
+  EXPECT_EQ(state.n_pending(), 2);
+  for (int drafts_of_first : {0, 1}) {
+    const int64_t before = state.length();
+    state.begin_step(1, drafts_of_first);
+    EXPECT_EQ(state.position(), before);
+    state.end_step();
+    const DeltaView first = state.delta(0);
+    for (int i = drafts_of_first; i < 3; i++) {
+      state.begin_step(0, 1);
+      EXPECT_EQ(state.position(), before + 1 + i);
+      EXPECT_EQ(state.length(), before + 1);
+      const DeltaView now = state.delta(0);
+      EXPECT_EQ(now.n_pending, i);
+      EXPECT_EQ(now.keep, i == 0) << "there is nothing to leave out";
+      if (i > 0) {
+        EXPECT_EQ(now.fresh, now.pending + i * now.record_stride);
+      }
+      EXPECT_EQ(now.state, first.state);
+      state.end_step();
+    }
+    state.commit(2);
+    EXPECT_EQ(state.length(), before + 3);
+    EXPECT_EQ(state.position(), before + 3);
+    EXPECT_EQ(state.delta(0).n_pending, 2);
+    EXPECT_TRUE(state.delta(0).keep);
+  }
+}
+
 TEST(SequenceState, BanksAlternate) {
   SequenceState state(tiny_shape());
   for (int n = 0; n < 6; n++) {
@@ -188,8 +219,10 @@ TEST(SequenceStateDeathTest, LimitsAreChecked) {
   EXPECT_DEATH(state.begin_step(-1, 0), "n_sure >= 0");
   state.begin_step(1, 2);
   state.end_step();
-  EXPECT_DEATH(state.commit(3), "n_accepted <= n_draft_");
+  EXPECT_DEATH(state.commit(3), "n_accepted <= n_open_ . n_draft_");
   EXPECT_DEATH(state.commit(-1), "n_accepted >= 0");
+  EXPECT_DEATH(state.begin_step(1, 0), "n_sure == 0");  // while drafts are open
+  EXPECT_DEATH(state.begin_step(0, 2), "max_draft");
   EXPECT_DEATH(state.restore(41), "n_ctx");
 }
 

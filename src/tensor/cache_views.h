@@ -36,8 +36,9 @@ inline KvView kv_view(uint8_t* bytes, int64_t n_ctx, int64_t n_kv_heads, int64_t
 // [k (Hk, Dk) | v (Hv, Dv) | beta (Hv) | decay (Hv)] of one draft row.
 struct DeltaView {
   float* state;
-  const float* pending;  // the accepted records that the state has not seen yet
+  const float* pending;  // the records that the state has not seen yet
   int n_pending;
+  bool keep;     // they are accepted; else drafts that this step's go on from, and the state stays as it is
   float* fresh;  // where this step's draft rows are recorded
   int64_t record_stride;
 };

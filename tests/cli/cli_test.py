@@ -202,6 +202,10 @@ class Usage(Case):
                 self.refused("run", "-p", "a", flag, text)
         for text in ("", "mtp,", ",suffix", "mtp suffix", "mtp,draft2"):
             self.refused("run", "-p", "a", "--spec-type", text, mentions=["--spec-type"])
+        self.refused("run", "-p", "a", "--spec-type", "mtp,draft", mentions=["--spec-type draft", "-md"])
+        self.refused("run", "-p", "a", "-md", Q4, "--spec-type", "mtp", mentions=["-md", "'mtp'"])
+        self.refused("run", "-m", MIXED, "-p", "a", "-md", "/nowhere.gguf", status=1, mentions=["/nowhere.gguf"])
+        self.refused("run", "-p", "a", "-md", MIXED, status=1, mentions=[MIXED, "tokenizer.ggml.tokens", "demo model"])
         for text in ("", "x", "0", "-1", "1x", "9" * 40, "Auto"):
             self.refused("run", "-p", "a", "--spec-draft-vocab", text, mentions=["--spec-draft-vocab"])
         self.refused("selftest", "--inject", "x")
@@ -515,6 +519,18 @@ class Run(Case):
             suffix = nextn(*flags, "--spec-type", "suffix", env=env)
             self.assertGreater(json.loads(suffix.out)["timings"]["calibrate_ms"], 0)
 
+    def test_draft_model(self):
+        flags = ["-p", PROMPT, "-n", 40, "--temp", 0, "--spec-type", "draft", "--spec-adaptive", "off", "-md", MIXED]
+        r = self.json(*flags, "--spec-draft-n-max", 3)["timings"]
+        self.assertEqual((r["model_draft_n"], r["model_draft_n_accepted"]), (r["draft_n"], r["draft_n_accepted"]))
+        self.assertGreater(r["draft_n"], 20)
+        self.assertEqual(r["draft_n"], r["draft_n_accepted"])  # the model itself knows best
+        shown = run(*flags, model=MIXED)
+        self.assertIn(f"of them from {MIXED}", shown.err)
+        plan = nextn("plan", MIXED, "-md", Q4, "--json")
+        self.assertEqual(plan.rc, 0, plan.err)
+        self.assertIn("draft_model_weights", plan.out)
+
     def test_incomplete_head(self):
         path = self.write("incomplete.gguf", Path(MIXED).read_bytes().replace(b"nextn.eh_proj", b"nextn.eh_prox"))
         r = run("-p", PROMPT, "-n", 4, model=path)
@@ -535,7 +551,9 @@ class SameText(Case):
         ["--spec-type", "none"], ["-t", 2], ["-t", 2, "-ub", 7], ["-ub", 1], ["-ub", 7, "--spec-draft-n-max", 4],
         ["-b", 5], ["--spec-draft-p-min", 0.5], ["--spec-draft-vocab", 1000], ["--spec-draft-vocab", 10**9], ["--spec-draft-n-min", 2], ["--spec-draft-n-max", 33],
         ["--spec-adaptive", "off"], ["--spec-adaptive", "off", "--spec-draft-n-max", 4], ["--spec-type", "suffix"],
-        ["--spec-type", "mtp,suffix", "--spec-adaptive", "off"], ["--spec-type", "auto,suffix", "--spec-draft-n-max", 40]]
+        ["--spec-type", "mtp,suffix", "--spec-adaptive", "off"], ["--spec-type", "auto,suffix", "--spec-draft-n-max", 40],
+        ["-md", Q4], ["-md", Q4, "--spec-type", "draft", "--spec-adaptive", "off"], ["-md", MIXED, "--spec-type", "mtp,draft,suffix"],
+        ["-md", NO_HEAD, "--spec-type", "draft", "--spec-draft-n-max", 2, "--spec-draft-p-min", 0.3]]
 
     def digests(self, *flags, **options):
         r = self.json(*flags, **options)
@@ -849,6 +867,24 @@ class Bench(Case):
         out = self.bench("--json", *args, **options)
         self.assertEqual(out.count("\n"), 1)
         return json.loads(out)
+
+    def test_experts(self):
+        r = self.bench_json(*self.SHORT, *self.FIXED, model=MOE)
+        plain, drafts = (arm["experts"] for arm in r["arms"])
+        self.assertEqual((plain["rows_per_step"], plain["shared_with_row_before"]), (1, 0))
+        self.assertEqual(plain["touched_per_layer"], 4)  # as many as each row uses
+        self.assertGreater(drafts["rows_per_step"], 2)
+        self.assertGreater(drafts["touched_per_layer"], plain["touched_per_layer"])
+        self.assertLess(drafts["touched_per_layer"], plain["touched_per_layer"] * drafts["rows_per_step"])
+        self.assertGreater(drafts["shared_with_row_before"], 0)
+        self.assertIn("touched by a layer in a step of", self.bench(*self.SHORT, model=MOE))
+        self.assertNotIn("experts", self.bench(*self.SHORT))
+
+    def test_draft_model(self):
+        r = self.bench_json(*self.SHORT, *self.FIXED, "-md", MIXED, "--spec-type", "draft", "--temp", 0)
+        self.assertEqual([(a["k"], a["model"]) for a in r["arms"]], [(0, 0), (0, 3)])
+        self.assertEqual(r["arms"][1]["acceptance"], 1)
+        self.assertIn(MIXED, self.bench(*self.SHORT, "-md", MIXED))
 
     def test_json(self):
         r = self.bench_json(*self.SHORT, *self.FIXED, "--pairs", 2)

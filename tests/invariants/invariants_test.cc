@@ -189,6 +189,65 @@ TEST_P(Invariants, DraftsFromTheTextItselfChangeNothing) {
   EXPECT_LT(n_accepted, n_drafted);
 }
 
+// Another model drafts: one of each kind of state, and one whose drafts are all right, for it is the model itself.
+TEST_P(Invariants, DraftsOfAnotherModelChangeNothing) {
+  const std::vector<int32_t> prompt = prompt_of(kPromptLength);
+  for (const std::string draft : {"tiny-mixed-q4_k_m", "tiny-qwen3-mixed-q8_0", "tiny-moe-mixed-q4_k_m", GetParam()}) {
+    EngineOptions o = engine_options(GetParam());
+    o.draft_path = model_path(draft);
+    o.row_limit = 100;
+    Engine engine(o);
+    Session session(engine), plain_session(engine, false);
+    int64_t n_drafted = 0, n_accepted = 0;
+    for (const float temp : {0.0f, 1.5f}) {
+      GenerateParams params = generate_params(temp, 40);
+      params.sampling.repeat_penalty = 1;
+      const Result plain = run(plain_session, prompt, params);
+      for (const int k : {1, 3, 8, 9}) {
+        params.model_max = std::min(k, 8);
+        params.adaptive = k > 8;
+        session.clear();
+        const Generation g = session.generate(prompt, params);
+        EXPECT_EQ(g.tokens, plain.tokens) << draft << ", temperature " << temp << ", k = " << k;
+        EXPECT_EQ(g.row_digests, plain.rows) << draft << ", temperature " << temp << ", k = " << k;
+        EXPECT_EQ(session.state_digest(), plain.state) << draft << ", temperature " << temp << ", k = " << k;
+        if (temp > 0 || params.adaptive) continue;
+        n_drafted += g.stats.model_drafted;
+        n_accepted += g.stats.model_accepted;
+      }
+    }
+    EXPECT_GT(n_drafted, 0) << draft;
+    if (draft == GetParam()) {
+      EXPECT_EQ(n_accepted, n_drafted);
+    } else {
+      EXPECT_LT(n_accepted, n_drafted) << draft;
+    }
+  }
+}
+
+// The head and a draft model beside each other, and a text that goes on after its end was another one.
+TEST_P(Invariants, AllSourcesAtOnceChangeNothing) {
+  EngineOptions o = engine_options(GetParam());
+  o.draft_path = model_path("tiny-mixed-q8_0");
+  Engine engine(o);
+  Session session(engine), plain_session(engine, false);
+  const std::vector<int32_t> prompt = prompt_of(300);
+  std::vector<int32_t> other = prompt;
+  other.back() ^= 1;
+  for (const std::vector<int32_t>& text : {prompt, other, prompt}) {
+    GenerateParams params = generate_params(0, 60);
+    plain_session.clear();
+    const Result plain = run(plain_session, text, params);
+    params.draft_max = params.model_max = 4;
+    params.suffix_max = 8;
+    params.adaptive = true;
+    const Generation g = session.generate(text, params);
+    EXPECT_EQ(g.tokens, plain.tokens);
+    EXPECT_EQ(g.row_digests, plain.rows);
+    EXPECT_EQ(session.state_digest(), plain.state);
+  }
+}
+
 TEST_P(Invariants, TheSameTextWithoutTheHead) {
   const std::vector<int32_t> prompt = prompt_of(300);
   Engine with(engine_options(GetParam()));

@@ -2,6 +2,7 @@
 // is refused; and none of that changes a bit of what is computed.
 #include "engine/plan.h"
 
+#include "engine/draft_model.h"
 #include "engine/session.h"
 #include "tiny_model.h"
 
@@ -25,16 +26,19 @@ uint64_t bytes_of(const MemoryPlan& plan, const std::string& name) {
 MemoryPlan plan_of(const EngineOptions& options, uint64_t available = UINT64_MAX) {
   const gguf::File file = open_model_file(options);
   const std::unique_ptr<Model> model = bind_model(options, file, inspect_head(file));
-  return make_plan(options, file, *model, {available, "a test"});
+  const std::unique_ptr<DraftModel> draft = open_draft_model(options, file);
+  return make_plan(options, file, *model, draft.get(), {available, "a test"});
 }
 
 void expect_taken(const EngineOptions& options) {
-  const MemoryPlan plan = plan_of(options);
+  MemoryPlan plan = plan_of(options);
   Engine engine(options);
   const Session session(engine);
   std::vector<MemoryPart> taken = engine.memory();
   for (const MemoryPart& part : session.memory()) taken.push_back(part);
   ASSERT_EQ(taken.size(), plan.parts.size());
+  std::ranges::sort(taken, {}, &MemoryPart::name);
+  std::ranges::sort(plan.parts, {}, &MemoryPart::name);
   uint64_t total = 0;
   for (size_t i = 0; i < taken.size(); i++) {
     EXPECT_EQ(taken[i].name, plan.parts[i].name);
@@ -60,6 +64,46 @@ TEST(Plan, IsWhatIsTaken) {
     o.spec = SpecType::kNone;
     o.max_draft = 0;
     expect_taken(o);
+  }
+}
+
+TEST(Plan, ADraftModelIsPartOfIt) {
+  for (const char* draft : {"tiny-mixed-q4_k_m", "tiny-moe-mixed-q4_k_m", "tiny-llama-mixed-q4_k_m"}) {
+    SCOPED_TRACE(draft);
+    EngineOptions o = open_options("tiny-mixed-q8_0");
+    const uint64_t alone = plan_of(o).total;
+    o.draft_path = model_path(draft);
+    o.row_limit = 50;
+    EXPECT_GT(plan_of(o).total, alone / 2);
+    expect_taken(o);
+    // With less memory the context shrinks, and without room for both models that is said.
+    o.n_ctx = 0;
+    const MemoryPlan whole = plan_of(o);
+    EXPECT_LT(plan_of(o, whole.total).n_ctx, whole.n_ctx);
+    o.map = false;
+    EXPECT_NE(plan_of(o, 1 << 20).problem.find("-md"), std::string::npos);
+  }
+}
+
+// Ids mean the same in both models, or the second one is of no use.
+TEST(DraftModel, OfAnotherVocabularyIsRefused) {
+  EngineOptions o = open_options("tiny-mixed-q8_0");
+  std::string bytes = read_file(model_path("tiny-mixed-q4_k_m"));
+  const gguf::File file = open_model_file(o);
+  const std::string_view token = file.strings("tokenizer.ggml.tokens")[300];
+  const size_t at = bytes.find(std::string(token));
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] ^= 1;
+  const TempDir dir;
+  o.draft_path = dir.path("other.gguf");
+  std::ofstream(o.draft_path, std::ios::binary) << bytes;
+  try {
+    open_draft_model(o, file);
+    FAIL() << "expected an error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kFile);
+    EXPECT_TRUE(std::string_view(e.what()).starts_with(o.draft_path + ": tokenizer.ggml.tokens: token ")) << e.what();
+    EXPECT_NE(std::string_view(e.what()).find("as in " + file.path() + ", found"), std::string_view::npos) << e.what();
   }
 }
 

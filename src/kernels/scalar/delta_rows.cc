@@ -19,6 +19,8 @@
 //
 // Not in the paper: the scale Dv^-1/2 on o (the published models; Dk = Dv there). A replay runs steps 1-4 on recorded
 // k, v, beta and decay: the same inputs in the same order, so the same bits as if the rows had been sure at once.
+#include <algorithm>
+
 #include "kernels/lanes.h"
 #include "kernels/scalar/functions.h"
 
@@ -47,14 +49,15 @@ void delta_rows(const DeltaArgs& args, int first, int last) {
     float* const state = args.state + static_cast<int64_t>(j) * args.dk;
     float s[256];
     for (int i = 0; i < args.dk; i++) s[i] = state[i];
-    for (int t = 0; t < args.replay.n; t++) delta_token(s, args.dk, args.replay, t, j);
-    for (int t = 0; t <= args.step.n; t++) {
-      if (t == args.n_sure) {
-        for (int i = 0; i < args.dk; i++) state[i] = s[i];
+    for (int n = 1; n <= args.replay.n + args.step.n; n++) {
+      const int t = n - 1 - args.replay.n;
+      if (t < 0) {
+        delta_token(s, args.dk, args.replay, n - 1, j);
+      } else {
+        delta_token(s, args.dk, args.step, t, j);
+        args.o[t * args.o_stride + j] = dot(s, args.step.q + t * args.step.qkv_stride, args.dk) * args.scale;
       }
-      if (t == args.step.n) break;
-      delta_token(s, args.dk, args.step, t, j);
-      args.o[t * args.o_stride + j] = dot(s, args.step.q + t * args.step.qkv_stride, args.dk) * args.scale;
+      if (n == args.n_kept) std::copy_n(s, args.dk, state);
     }
   }
 }
