@@ -26,16 +26,15 @@ DraftController::DraftController(StepCosts& costs, int max_draft, DraftKind kind
       kind_(kind),
       since_probe_(kMaxProbeInterval),
       until_trial_(kMinTrialInterval) {
-  NEXTN_CHECK(max_draft <= costs.max_draft());
   p_.reserve(static_cast<size_t>(max_draft));
   chain_.reserve(static_cast<size_t>(max_draft));
 }
 
 void DraftController::choose_length() noexcept {
-  const double plain = 1 / cycle_ms(0);
+  const double plain = 1 / plain_token_ms();
   best_length_ = 0;
   best_rate_ = plain;
-  double expected = 1, chain = 1;
+  double expected = plain_tokens(), chain = 1;
   for (int k = 1; k <= max_draft_; k++) {
     expected += chain *= acceptance_.at(k - 1);
     const double rate = expected / cycle_ms(k);
@@ -49,7 +48,7 @@ void DraftController::choose_length() noexcept {
 // The best length if every draft were right as often as the first one is; at least 1.
 int DraftController::trial_length() const noexcept {
   const double first = acceptance_.at(0);
-  double expected = 1, chain = 1, best_rate = 0;
+  double expected = plain_tokens(), chain = 1, best_rate = 0;
   int best = 1;
   for (int k = 1; k <= max_draft_; k++) {
     expected += chain *= first;
@@ -63,13 +62,14 @@ int DraftController::trial_length() const noexcept {
 // Whether drafts that are always right would be worth it: else there is nothing to look for.
 bool DraftController::could_pay() const noexcept {
   for (int k = 1; k <= max_draft_; k++) {
-    if ((k + 1) / cycle_ms(k) > kMargin / cycle_ms(0)) return true;
+    if ((k + plain_tokens()) / cycle_ms(k) > kMargin / plain_token_ms()) return true;
   }
   return false;
 }
 
-void DraftController::begin_cycle(int limit) noexcept {
+void DraftController::begin_cycle(int limit, const Company& company) noexcept {
   limit_ = std::min(limit, max_draft_);
+  company_ = company;
   p_.clear();
   chain_.clear();
   gave_up_ = false;
@@ -82,17 +82,17 @@ void DraftController::begin_cycle(int limit) noexcept {
 
 double DraftController::expected_rate() const noexcept {
   if (best_length_ <= limit_) return best_rate_;
-  double expected = 1, chain = 1;
+  double expected = plain_tokens(), chain = 1;
   for (int k = 1; k <= limit_; k++) expected += chain *= acceptance_.at(k - 1);
   return expected / cycle_ms(limit_);
 }
 
 double DraftController::drafted_rate() const noexcept {
-  const double drafts = drafts_ms(static_cast<int>(p_.size()));
-  double expected = 1, best = expected / (drafts + costs_.verify(1));
+  const double drafts = company_.draft_ms + drafts_ms(static_cast<int>(p_.size()));
+  double expected = plain_tokens(), best = expected / (drafts + verify_ms(0));
   for (size_t m = 1; m <= chain_.size(); m++) {
     expected += chain_[m - 1];
-    best = std::max(best, expected / (drafts + costs_.verify(static_cast<int>(m) + 1)));
+    best = std::max(best, expected / (drafts + verify_ms(static_cast<int>(m))));
   }
   return best;
 }
@@ -107,7 +107,7 @@ bool DraftController::wants_draft() const noexcept {
   double lost = 0;
   for (int m = n - 1; m >= 0; m--) {
     lost += chain_[static_cast<size_t>(m)];
-    stop = std::max(stop, rate_ * (costs_.verify(n + 1) - costs_.verify(m + 1)) - lost);
+    stop = std::max(stop, rate_ * (verify_ms(n) - verify_ms(m)) - lost);
   }
   for (int j = n + 1; j <= limit_; j++) {
     gain += chain *= acceptance_.at(j - 1);
@@ -131,15 +131,21 @@ void DraftController::gave_up() noexcept {
 
 int DraftController::n_to_verify() const noexcept {
   int best = 0;
-  double value = 0, best_value = -rate_ * costs_.verify(1);
+  double value = 0, best_value = -rate_ * verify_ms(0);
   for (int m = 1; m <= static_cast<int>(p_.size()); m++) {
     value += chain_[static_cast<size_t>(m - 1)];
-    if (value - rate_ * costs_.verify(m + 1) > best_value) {
-      best_value = value - rate_ * costs_.verify(m + 1);
+    if (value - rate_ * verify_ms(m) > best_value) {
+      best_value = value - rate_ * verify_ms(m);
       best = m;
     }
   }
   return std::max(best, std::min(trial_length_, static_cast<int>(p_.size())));
+}
+
+double DraftController::expected_tokens(int n_verified) const noexcept {
+  double expected = 1;
+  for (int m = 0; m < n_verified; m++) expected += chain_[static_cast<size_t>(m)];
+  return expected;
 }
 
 void DraftController::saw(int position, bool right) noexcept {
@@ -149,13 +155,13 @@ void DraftController::saw(int position, bool right) noexcept {
 
 void DraftController::end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept {
   const int n_drafts = static_cast<int>(p_.size());
-  recent_tokens_ = recent_tokens_ * kRecentKeep + n_tokens;
-  recent_ms_ = recent_ms_ * kRecentKeep + drafts_ms(n_drafts) + costs_.verify(n_verified + 1);
+  recent_tokens_ = recent_tokens_ * kRecentKeep + company_.tokens + n_tokens;
+  recent_ms_ = recent_ms_ * kRecentKeep + company_.draft_ms + drafts_ms(n_drafts) + this->verify_ms(n_verified);
   if (n_drafts > 0) costs_.saw_drafts(kind_, n_drafts, draft_ms);
-  costs_.saw_verify(n_verified + 1, verify_ms);
   pass_tokens(n_tokens);
   if (n_verified > 0) {
-    const double plain = cycle_ms(0), lost_ms = draft_ms + verify_ms - n_tokens * plain;
+    const double plain = plain_token_ms(),
+                 lost_ms = company_.draft_ms + draft_ms + verify_ms - (company_.tokens + n_tokens) * plain;
     until_trial_ =
         lost_ms > 0 ? std::clamp(lost_ms / (kTrialShare * plain), kMinTrialInterval, kMaxTrialInterval) : kAfterGain;
   } else if (trial_length_ > 0) {
@@ -172,7 +178,7 @@ void DraftController::pass_tokens(int n) noexcept {
   until_trial_ -= n;
   since_probe_ += n;
   const double probe = drafts_ms(1);
-  probe_credit_ = std::min(probe_credit_ + kProbeShare * n * cycle_ms(0), probe);
+  probe_credit_ = std::min(probe_credit_ + kProbeShare * n * plain_token_ms(), probe);
   const int n_drafts = static_cast<int>(p_.size()) + gave_up_;
   if (n_drafts == 0) return;
   since_probe_ = 0;

@@ -22,13 +22,20 @@
 
 namespace nextn {
 
+// What else a cycle does, for the sequences beside this one: their rows, the tokens expected of them, and the time that
+// their drafts take.
+struct Company {
+  int rows = 0;
+  double tokens = 0, draft_ms = 0;
+};
+
 class DraftController {
  public:
   // For drafts of this kind. `costs` outlives the controller, which corrects them.
   DraftController(StepCosts& costs, int max_draft, DraftKind kind = DraftKind::kHead);
 
   // A cycle that may have at most `limit` drafts.
-  void begin_cycle(int limit) noexcept;
+  void begin_cycle(int limit, const Company& company = {}) noexcept;
   // Tokens in a millisecond, as expected of this cycle: before any draft is made, and of those that were made.
   double expected_rate() const noexcept;
   double drafted_rate() const noexcept;
@@ -39,7 +46,9 @@ class DraftController {
   // The trunk has chosen in the place of draft `position`, and those before it were right. This is known for every
   // draft that was verified and for the one after the last of them.
   void saw(int position, bool right) noexcept;
-  // The cycle is over: it verified n_verified drafts and gave n_tokens; the figures are what it took.
+  double expected_tokens(int n_verified) const noexcept;  // with the first so many of the drafts made
+  // The cycle is over: it verified n_verified drafts and gave n_tokens; the figures are what these drafts and the whole
+  // step took.
   void end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept;
   // The cycle is over and somebody else's drafts were verified in it.
   void end_idle_cycle(int n_tokens) noexcept;
@@ -53,7 +62,11 @@ class DraftController {
   bool could_pay() const noexcept;
   bool probe_is_due() const noexcept;
   double drafts_ms(int n) const noexcept { return costs_.drafts(kind_, n); }
-  double cycle_ms(int n) const noexcept { return drafts_ms(n) + costs_.verify(n + 1); }
+  // Of the whole step, company included.
+  double verify_ms(int n) const noexcept { return costs_.verify(company_.rows + n + 1); }
+  double cycle_ms(int n) const noexcept { return company_.draft_ms + drafts_ms(n) + verify_ms(n); }
+  double plain_tokens() const noexcept { return 1 + company_.tokens; }
+  double plain_token_ms() const noexcept { return cycle_ms(0) / plain_tokens(); }
   void pass_tokens(int n) noexcept;
 
   StepCosts& costs_;
@@ -71,6 +84,7 @@ class DraftController {
   double until_trial_ = 0;   // tokens
   // of the running cycle
   int limit_ = 0;
+  Company company_;
   bool gave_up_ = false;
   int trial_length_ = 0;       // drafts to verify whether they seem to pay or not
   std::vector<float> p_;       // of the drafts made

@@ -35,9 +35,9 @@ struct Text {
   bool telling = false;
 };
 
-// ms to decode from `first` to `last`. Without a controller: k drafts in every cycle.
-double decode(const Machine& machine, const Text& text, DraftController* controller, size_t k, int first, int last,
-              std::mt19937& random) {
+// ms to decode from `first` to `last`. Without a controller and its costs: k drafts in every cycle.
+double decode(const Machine& machine, const Text& text, StepCosts* costs, DraftController* controller, size_t k,
+              int first, int last, std::mt19937& random) {
   std::uniform_real_distribution<double> uniform(0, 1);
   std::lognormal_distribution<double> noise(0, 0.05);
   double ms = 0;
@@ -68,6 +68,7 @@ double decode(const Machine& machine, const Text& text, DraftController* control
     if (controller != nullptr) {
       for (size_t i = 0; i < std::min(n, n_right + 1); i++) controller->saw(static_cast<int>(i), right[i]);
       controller->end_cycle(static_cast<int>(n_verified), n_tokens, draft_ms, verify_ms);
+      costs->saw_verify(static_cast<int>(n_verified) + 1, verify_ms);
     }
     ms += draft_ms + verify_ms;
     at += n_tokens;
@@ -82,7 +83,7 @@ double controlled(const Machine& machine, const Text& text) {
     std::mt19937 random(static_cast<uint32_t>(seed));
     StepCosts costs(machine.verify, {machine.draft, machine.draft});
     DraftController controller(costs, kMaxDraft);
-    ms += decode(machine, text, &controller, 0, 0, kTokens, random) / kTexts;
+    ms += decode(machine, text, &costs, &controller, 0, 0, kTokens, random) / kTexts;
   }
   return ms;
 }
@@ -91,7 +92,7 @@ double fixed(const Machine& machine, const Text& text, size_t k) {
   double ms = 0;
   for (int seed = 0; seed < kTexts; seed++) {
     std::mt19937 random(static_cast<uint32_t>(seed));
-    ms += decode(machine, text, nullptr, k, 0, kTokens, random) / kTexts;
+    ms += decode(machine, text, nullptr, nullptr, k, 0, kTokens, random) / kTexts;
   }
   return ms;
 }
@@ -129,9 +130,9 @@ TEST(DraftController, LosesNextToNothingWhereHardlyAnythingPays) {
   std::mt19937 random(1);
   StepCosts costs(machine.verify, {machine.draft, machine.draft});
   DraftController controller(costs, kMaxDraft);
-  decode(machine, right, &controller, 0, 0, 1024, random);
-  const double ms = decode(machine, right, &controller, 0, 1024, 2048, random);
-  EXPECT_GT(decode(machine, right, nullptr, kMaxDraft, 1024, 2048, random) / ms, 0.95);
+  decode(machine, right, &costs, &controller, 0, 0, 1024, random);
+  const double ms = decode(machine, right, &costs, &controller, 0, 1024, 2048, random);
+  EXPECT_GT(decode(machine, right, nullptr, nullptr, kMaxDraft, 1024, 2048, random) / ms, 0.95);
 }
 
 // The table says that further rows cost more than they do, so much that no draft seems worth it; or less.
@@ -147,9 +148,9 @@ TEST(DraftController, FindsOutThatATableIsWrong) {
       StepCosts wrong_costs(wrong, {machine.draft, machine.draft}),
           costs(machine.verify, {machine.draft, machine.draft});
       DraftController misled(wrong_costs, kMaxDraft), informed(costs, kMaxDraft);
-      decode(machine, text, &misled, 0, 0, 1024, random);
-      misled_ms += decode(machine, text, &misled, 0, 1024, 2048, random);
-      informed_ms += decode(machine, text, &informed, 0, 1024, 2048, random);
+      decode(machine, text, &wrong_costs, &misled, 0, 0, 1024, random);
+      misled_ms += decode(machine, text, &wrong_costs, &misled, 0, 1024, 2048, random);
+      informed_ms += decode(machine, text, &costs, &informed, 0, 1024, 2048, random);
     }
     EXPECT_GT(informed_ms / misled_ms, 0.95) << "table " << factor << " times the truth";
   }
@@ -184,12 +185,12 @@ TEST(DraftController, FollowsAChangeOfContentWithin64Tokens) {
         std::mt19937 random(static_cast<uint32_t>(seed));
         StepCosts costs(machine.verify, {machine.draft, machine.draft});
         DraftController controller(costs, kMaxDraft);
-        decode(machine, text, &controller, 0, 0, 256 + 64, random);
-        changed_ms += decode(machine, text, &controller, 0, 256 + 64, 256 + 256, random);
+        decode(machine, text, &costs, &controller, 0, 0, 256 + 64, random);
+        changed_ms += decode(machine, text, &costs, &controller, 0, 256 + 64, 256 + 256, random);
         StepCosts other_costs(machine.verify, {machine.draft, machine.draft});
         DraftController other(other_costs, kMaxDraft);
-        decode(machine, settled, &other, 0, 0, 256 + 64, random);
-        settled_ms += decode(machine, settled, &other, 0, 256 + 64, 256 + 256, random);
+        decode(machine, settled, &other_costs, &other, 0, 0, 256 + 64, random);
+        settled_ms += decode(machine, settled, &other_costs, &other, 0, 256 + 64, 256 + 256, random);
       }
       EXPECT_GT(settled_ms / changed_ms, 0.95) << machine.name << (improving ? " improving" : " worsening");
     }

@@ -123,7 +123,8 @@ void DraftHead::saw(Ctx& ctx, int i, int32_t token) noexcept {
   }
 }
 
-void DraftHead::forget_text() noexcept {
+void DraftHead::begin_text(const void* drafter) noexcept {
+  text_of_ = drafter;
   for (const int32_t tile : text_) {
     in_text_[static_cast<size_t>(tile)] = 0;
     std::fill_n(estimates_.begin() + kTilesOfOne * tile, kTilesOfOne, -kInfinity);

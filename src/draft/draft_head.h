@@ -36,8 +36,9 @@ class DraftHead {
   // are known: auto leaves the sketch for the full head, for good, when they cost more than it saves.
   void saw(Ctx& ctx, int i, int32_t token) noexcept;
 
-  // For a vocabulary of N ids and those of the text: its text is another one, or has grown by these.
-  void forget_text() noexcept;
+  // For a vocabulary of N ids and those of the text: whose text it is, that it is another one now, that it has grown.
+  bool has_text_of(const void* drafter) const noexcept { return text_of_ == drafter; }
+  void begin_text(const void* drafter) noexcept;
   void add_text(std::span<const int32_t> tokens) noexcept;
 
   bool cut() const noexcept { return cut_; }
@@ -60,7 +61,8 @@ class DraftHead {
   int64_t n_first_tiles_;  // tiles that every first look covers
   uint64_t step_bytes_, saved_bytes_ = 0;
   ops::Sketch sketch_;
-  std::vector<float> estimates_;     // by tile; -infinity where nobody looks
+  std::vector<float> estimates_;  // by tile; -infinity where nobody looks
+  const void* text_of_ = nullptr;
   std::vector<int32_t> text_;        // sketch tiles beyond the first ones that have ids of the text
   std::vector<uint8_t> in_text_;     // by sketch tile
   std::vector<int32_t> candidates_;  // tiles

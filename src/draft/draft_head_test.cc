@@ -120,7 +120,7 @@ TEST(DraftHead, TheFirstIdsAndThoseOfTheText) {
   cut.saw(h.ctx, 1, 7);  // the trunk's token, but the full head had drafted what the cut one did
   EXPECT_EQ(cut.n_lost(), 1);
   EXPECT_EQ(cut.n_compared(), 3);
-  cut.forget_text();
+  cut.begin_text(nullptr);
   EXPECT_LT(h.best(cut).id, 1024);
 }
 

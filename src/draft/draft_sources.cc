@@ -31,7 +31,8 @@ void DraftSources::make(Ctx& ctx, Source& source, std::span<const int32_t> token
   } while (static_cast<int>(source.drafts.size()) < most && (!source.controller || source.controller->wants_draft()));
 }
 
-std::span<const int32_t> DraftSources::draft(Ctx& ctx, std::span<const int32_t> tokens, int limit) noexcept {
+std::span<const int32_t> DraftSources::draft(Ctx& ctx, std::span<const int32_t> tokens, int limit,
+                                             const Company& company) noexcept {
   for (Source& s : sources_) s.drafts.clear();
   if (costs_ == nullptr) {
     for (chosen_ = 0;; chosen_++) {
@@ -43,7 +44,7 @@ std::span<const int32_t> DraftSources::draft(Ctx& ctx, std::span<const int32_t> 
   double best = 0;
   for (size_t i = 0; i < sources_.size(); i++) {
     Source& s = sources_[i];
-    s.controller->begin_cycle(limit);
+    s.controller->begin_cycle(limit, company);
     if (s.free_drafts()) make(ctx, s, tokens, limit);
     const double rate = s.free_drafts() ? s.controller->drafted_rate() : s.controller->expected_rate();
     if (rate < best) continue;  // where nothing pays, the last one may probe
@@ -57,6 +58,12 @@ std::span<const int32_t> DraftSources::draft(Ctx& ctx, std::span<const int32_t> 
 int DraftSources::n_to_verify() const noexcept {
   const Source& s = sources_[chosen_];
   return s.controller ? s.controller->n_to_verify() : static_cast<int>(s.drafts.size());
+}
+
+double DraftSources::expected_tokens(int n_verified) const noexcept {
+  if (sources_.empty()) return 1;
+  const Source& s = sources_[chosen_];
+  return s.controller ? s.controller->expected_tokens(n_verified) : 1 + n_verified;
 }
 
 void DraftSources::saw(Ctx& ctx, int n, int32_t token) noexcept {

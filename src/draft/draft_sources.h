@@ -22,11 +22,13 @@ class DraftSources {
   bool empty() const noexcept { return sources_.empty(); }
 
   // Drafts of what follows `tokens`, at most `limit`, valid until the next cycle. There is at least one source.
-  std::span<const int32_t> draft(Ctx& ctx, std::span<const int32_t> tokens, int limit) noexcept;
+  std::span<const int32_t> draft(Ctx& ctx, std::span<const int32_t> tokens, int limit,
+                                 const Company& company = {}) noexcept;
   // In the order in which they were added; of the running cycle.
   size_t chosen() const noexcept { return chosen_; }
   DraftKind chosen_kind() const noexcept { return sources_[chosen_].kind; }
-  int n_to_verify() const noexcept;  // of the drafts, the first so many
+  int n_to_verify() const noexcept;                       // of the drafts, the first so many
+  double expected_tokens(int n_verified) const noexcept;  // of the cycle
   // The trunk's token where the drafts have number n, in ascending order, as far as the drafts were right; and for the
   // one after the last that was verified.
   void saw(Ctx& ctx, int n, int32_t token) noexcept;

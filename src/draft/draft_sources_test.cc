@@ -40,7 +40,9 @@ class DraftSourcesTest : public testing::Test {
       sources.saw(ctx_, n, first + n);
       right = n < n_verified && drafts_[static_cast<size_t>(n)] == first + n;
     }
-    sources.end_cycle(n_verified, n, 1, costs_.verify(n_verified + 1));
+    const double verify_ms = costs_.verify(n_verified + 1);
+    sources.end_cycle(n_verified, n, 1, verify_ms);
+    costs_.saw_verify(n_verified + 1, verify_ms);
   }
   int32_t first_draft() const { return drafts_.empty() ? -1 : drafts_[0]; }
 

@@ -14,6 +14,10 @@ HeadRows backlog_rows(HeadState& state, std::span<const int32_t> tokens, int n) 
 }  // namespace
 
 void MtpDrafter::begin(std::span<const int32_t> tokens) noexcept {
+  if (!head_.has_text_of(this)) {
+    head_.begin_text(this);
+    n_known_ = 0;
+  }
   head_.add_text(tokens.subspan(n_known_));
   n_known_ = tokens.size();
   tokens_ = tokens;

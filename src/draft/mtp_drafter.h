@@ -10,18 +10,20 @@ namespace nextn {
 
 class MtpDrafter final : public Drafter {
  public:
-  // Ends before the first draft whose probability is below p_min. All references outlive the drafter; a DraftHead
-  // serves one drafter at a time.
+  // Ends before the first draft whose probability is below p_min. All references outlive the drafter. Drafters that
+  // share a DraftHead make their drafts one after the other; of a cycle's, it learns from the last one's.
   MtpDrafter(Model& model, HeadState& state, DraftHead& head, float p_min)
       : model_(model), state_(state), head_(head), p_min_(p_min) {
-    head.forget_text();
+    head.begin_text(this);
   }
 
   void begin(std::span<const int32_t> tokens) noexcept override;
   // The first step is the catch-up too: rows that the trunk has accepted since get their keys and values in the same
   // pass (D6).
   bool next(Ctx& ctx, Draft* draft) noexcept override;
-  void saw(Ctx& ctx, int n, int32_t token) noexcept override { head_.saw(ctx, n, token); }
+  void saw(Ctx& ctx, int n, int32_t token) noexcept override {
+    if (head_.has_text_of(this)) head_.saw(ctx, n, token);
+  }
 
  private:
   Model& model_;

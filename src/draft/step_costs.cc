@@ -13,6 +13,7 @@ constexpr double kDriftRate = 0.1;   // of a surprise that is put down to the ma
 constexpr double kOwnRate = 0.03;    // and to the entry itself, times its unseen observations
 constexpr double kMaxOwnRate = 0.4;  // at most
 constexpr double kOwnFade = 0.998;   // of an entry's own correction, with every observation of any entry
+constexpr size_t kLastSteps = 4;     // of the table, whose rise rows beyond it go on with
 constexpr double kNeighbour = 0.6;   // of an entry's correction that the next one takes over, and so on
 // A thread that lost its core for a while says little about costs; one that was fast did nothing by accident.
 constexpr double kMaxSurprise = 0.5, kMinSurprise = -2;
@@ -26,15 +27,23 @@ StepCosts::StepCosts(std::vector<double> verify_ms, DraftMs head, DraftMs model)
   for (size_t i = 1; i < verify_.size(); i++) verify_[i] = std::max(verify_[i], verify_[i - 1]);
 }
 
-StepCosts StepCosts::guess(int max_draft) {
+StepCosts StepCosts::guess(int max_rows) {
   std::vector<double> verify;
-  for (int rows = 1; rows <= max_draft + 1; rows++) verify.push_back(1 + 0.15 * (rows - 1));
+  for (int rows = 1; rows <= max_rows; rows++) verify.push_back(1 + 0.15 * (rows - 1));
   return {std::move(verify), {0.1, 0.1}, {0.1, 0.1}};
 }
 
-double StepCosts::verify(int rows) const noexcept {
-  const size_t i = static_cast<size_t>(rows - 1);
+double StepCosts::of_table(size_t i) const noexcept {
   return verify_[i] * std::exp(verify_own_[i].factor + drift_);
+}
+
+double StepCosts::verify(int rows) const noexcept {
+  const size_t n = verify_.size(), i = static_cast<size_t>(rows - 1);
+  if (i < n) return of_table(i);
+  const size_t before = std::min(n - 1, kLastSteps);
+  const double last = of_table(n - 1);
+  const double rise = before == 0 ? last : std::max(0.0, last - of_table(n - 1 - before)) / static_cast<double>(before);
+  return last + rise * static_cast<double>(i - (n - 1));
 }
 
 double StepCosts::drafts(DraftKind kind, int n) const noexcept {
@@ -59,6 +68,7 @@ double StepCosts::saw(Own* own, double expected, double ms) noexcept {
 
 void StepCosts::saw_verify(int rows, double ms) noexcept {
   const int i = rows - 1;
+  if (rows > max_rows()) return;
   double correction = saw(&verify_own_[static_cast<size_t>(i)], verify(rows), ms);
   verify_own_[static_cast<size_t>(i)].factor += correction;
   // One row tells of itself alone: it is what the others are compared with.

@@ -33,13 +33,14 @@ class StepCosts {
 
   // Figures in proportion to one plain step, for a model that nobody measured: no speed depends on them being right
   // for long, no text ever does.
-  static StepCosts guess(int max_draft);
+  static StepCosts guess(int max_rows);
 
-  int max_draft() const noexcept { return static_cast<int>(verify_.size()) - 1; }
-  double verify(int rows) const noexcept;               // 1 <= rows <= max_draft() + 1
+  int max_rows() const noexcept { return static_cast<int>(verify_.size()); }  // of the table
+  double verify(int rows) const noexcept;               // rows >= 1; beyond the table as its last steps rise
   double drafts(DraftKind kind, int n) const noexcept;  // n drafts in a cycle; 0 for none, and for free ones
 
-  // A step of `rows` rows took ms; n > 0 drafts took ms, which says nothing about free ones.
+  // A step of `rows` rows took ms, which says nothing about rows beyond the table; n > 0 drafts took ms, which says
+  // nothing about free ones.
   void saw_verify(int rows, double ms) noexcept;
   void saw_drafts(DraftKind kind, int n, double ms) noexcept;
 
@@ -48,6 +49,8 @@ class StepCosts {
   DraftMs measured_drafts(DraftKind kind) const noexcept { return draft_[static_cast<size_t>(kind)]; }
 
  private:
+  double of_table(size_t i) const noexcept;
+
   // What one cost departs from the table, as the logarithm of a factor.
   struct Own {
     double factor = 0;

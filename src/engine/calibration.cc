@@ -81,15 +81,16 @@ class Meter {
         session_(session),
         sampler_(SamplerParams{.temp = 0}, static_cast<int32_t>(engine.model().info().n_vocab)),
         stretches_(layers_to_measure(engine.model(), engine.state_shape())) {
-    const int64_t n_rows = engine.options().max_draft + 1;
+    const int64_t n_rows = engine.logit_rows();
     for (int64_t i = 0; i < n_rows; i++) {
       tokens_.push_back(static_cast<int32_t>(engine.model().info().n_vocab * (2 * i + 1) / (2 * n_rows)));
     }
   }
 
-  // One sure row and drafts, as a cycle has them.
+  // One sure row and drafts, as a cycle has them; further rows, which are those of other sequences, as sure ones.
   double step(int rows) {
-    const SequenceRows step = {&session_.state(), tokens_.data(), 1, rows - 1};
+    const int n_draft = std::min(rows - 1, engine_.options().max_draft);
+    const SequenceRows step = {&session_.state(), tokens_.data(), rows - n_draft, n_draft};
     double ms = 0;
     TensorView hidden;
     for (const Stretch& s : stretches_) {
@@ -139,10 +140,9 @@ class Meter {
 };
 
 StepCosts measure(Engine& engine, Session& session) {
-  const int max_draft = engine.options().max_draft;
   session.clear();
   Meter meter(engine, session);
-  const std::vector<int> rows = row_counts(1 + max_draft);
+  const std::vector<int> rows = row_counts(engine.logit_rows());
   std::vector<std::vector<double>> steps(rows.size());
   // Milliseconds of the drafts of one kind, round by round.
   struct {
@@ -165,7 +165,7 @@ StepCosts measure(Engine& engine, Session& session) {
 
   std::vector<double> measured, verify;
   for (const std::vector<double>& ms : steps) measured.push_back(median(ms));
-  for (int n = 1; n <= 1 + max_draft; n++) verify.push_back(interpolate(rows, measured, n));
+  for (int n = 1; n <= engine.logit_rows(); n++) verify.push_back(interpolate(rows, measured, n));
   return {std::move(verify), head.result(), model.result()};
 }
 

@@ -54,13 +54,12 @@ CostCache::CostCache(const fs::path& folder, std::string key) : key_(std::move(k
 
 CostCache CostCache::of(const Engine& engine) {
   const EngineOptions& o = engine.options();
-  return {
-      cache_folder(),
-      fmt::format(
-          "costs {}; {}, {} CPUs; {}; isa {}, threads {}, drafts {} of {}, cache {} {}, head cache {} {}, in file {}",
-          kVersion, cpu_name(), std::thread::hardware_concurrency(), models_identity(o), engine.isa(), o.n_threads,
-          o.max_draft, o.draft_vocab, kv_type_name(o.k_type), kv_type_name(o.v_type), kv_type_name(o.head_k_type),
-          kv_type_name(o.head_v_type), engine.plan().in_place ? engine.plan().in_file : 0)};
+  return {cache_folder(), fmt::format("costs {}; {}, {} CPUs; {}; isa {}, threads {}, rows {}, drafts {} of {}, cache "
+                                      "{} {}, head cache {} {}, in file {}",
+                                      kVersion, cpu_name(), std::thread::hardware_concurrency(), models_identity(o),
+                                      engine.isa(), o.n_threads, engine.logit_rows(), o.max_draft, o.draft_vocab,
+                                      kv_type_name(o.k_type), kv_type_name(o.v_type), kv_type_name(o.head_k_type),
+                                      kv_type_name(o.head_v_type), engine.plan().in_place ? engine.plan().in_file : 0)};
 }
 
 std::optional<StepCosts> CostCache::load() const {

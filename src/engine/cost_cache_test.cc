@@ -23,7 +23,7 @@ TEST_F(CostCacheTest, GivesBackWhatWasStored) {
   cache.store(StepCosts({10, 11.5, 13}, {1.25, 0.75}, {2.5, 1.5}));
   const std::optional<StepCosts> costs = cache.load();
   ASSERT_TRUE(costs);
-  EXPECT_EQ(costs->max_draft(), 2);
+  EXPECT_EQ(costs->max_rows(), 3);
   EXPECT_EQ(costs->verify(2), 11.5);
   EXPECT_EQ(costs->drafts(DraftKind::kHead, 1), 1.25);
   EXPECT_EQ(costs->drafts(DraftKind::kHead, 3), 2.75);

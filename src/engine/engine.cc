@@ -53,7 +53,7 @@ Engine::Engine(const EngineOptions& options)
       pool_(default_threads(options.n_threads), thread_placement(options)),
       ctx_{.kernels = select_kernels(options.isa), .pool = pool_, .act = {}, .fault = Fault::kNone},
       scratch_(1),
-      costs_(StepCosts::guess(options.max_draft)) {
+      costs_(StepCosts::guess(nextn::logit_rows(options))) {
   options_.n_threads = pool_.n_threads();
   options_.n_ctx = plan_.n_ctx;
   tokenizer_ = load_tokenizer(file_);
@@ -73,8 +73,9 @@ Engine::Engine(const EngineOptions& options)
   if (plan_.in_place) ctx_.tiles = Slots(pool_.n_threads(), model_->weights().file_tile_bytes());
   ctx_.rows = Slots(pool_.n_threads(), info.gathered_bytes);
   shape_ = nextn::state_shape(options_, *model_);
-  logits_ = Buffer(1 + options_.max_draft, info.n_vocab);
-  logits_max_ = Buffer(1 + options_.max_draft, info.n_logit_blocks());
+  logits_ = Buffer(logit_rows(), info.n_vocab);
+  logits_max_ = Buffer(logit_rows(), info.n_logit_blocks());
+  if (options_.n_parallel > 1) gathered_ = Buffer(logit_rows(), info.n_embd);
   if (info.has_head) {
     draft_head_.emplace(ctx_, model_->head_lm_weight(), effective_draft_vocab(options_, *model_), options_.max_draft,
                         model_->step_bytes());
@@ -115,8 +116,8 @@ std::vector<MemoryPart> Engine::memory() const {
   }
   parts.push_back({"draft_head", draft_head_bytes(options_, *model_)});
   parts.push_back({"workspace", model_->buffer_bytes(step_rows(options_)) + ctx_.act.size_bytes() +
-                                    logits_.size_bytes() + logits_max_.size_bytes() + scratch_.size_bytes() +
-                                    ctx_.tiles.size_bytes() + ctx_.rows.size_bytes()});
+                                    logits_.size_bytes() + logits_max_.size_bytes() + gathered_.size_bytes() +
+                                    scratch_.size_bytes() + ctx_.tiles.size_bytes() + ctx_.rows.size_bytes()});
   parts.push_back({"program", program_bytes(file_)});
   if (draft_model_) std::ranges::copy(draft_model_->memory(), std::back_inserter(parts));
   return parts;

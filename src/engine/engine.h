@@ -45,6 +45,7 @@ struct EngineOptions {
   std::string draft_path;                // a GGUF file with a model that drafts for it; empty: there is none
   int n_threads = 0;                     // 0: as many as the machine has
   int n_sessions = 1;                    // that will be made, for the plan
+  int n_parallel = 1;                    // decodings of one step at most
   int64_t n_ctx = 0;                     // 0: 8192, or the model's if that is less
   int row_limit = 512;                   // rows of one step (-ub)
   KvType k_type = KvType::kF16, v_type = KvType::kF16;
@@ -88,8 +89,10 @@ class Engine {
   // Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely stop
   // to catch up.
   int backlog_limit() const noexcept { return nextn::backlog_limit(options_); }
-  TensorView logits(int64_t n) noexcept { return logits_.rows(n); }          // n <= 1 + max_draft
+  int logit_rows() const noexcept { return nextn::logit_rows(options_); }
+  TensorView logits(int64_t n) noexcept { return logits_.rows(n); }          // n <= logit_rows()
   TensorView logits_max(int64_t n) noexcept { return logits_max_.rows(n); }  // of their blocks, see Model::logits
+  TensorView gathered(int64_t n) noexcept { return gathered_.rows(n); }      // hidden states of several decodings
   DraftHead& draft_head() noexcept { return *draft_head_; }                  // where an MTP head is loaded
   const DraftHead* draft_head() const noexcept { return draft_head_ ? &*draft_head_ : nullptr; }
   DraftModel* draft_model() noexcept { return draft_model_.get(); }  // where there is one
@@ -115,7 +118,7 @@ class Engine {
   std::unique_ptr<Tokenizer> tokenizer_;
   Ctx ctx_;
   StateShape shape_;
-  Buffer logits_, logits_max_;
+  Buffer logits_, logits_max_, gathered_;
   std::optional<DraftHead> draft_head_;
   SamplerScratch scratch_;
   StepCosts costs_;

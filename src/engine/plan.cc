@@ -13,6 +13,7 @@ namespace nextn {
 
 namespace {
 
+constexpr int kRowsEach = 4;  // of a decoding among others, on average: its last token and drafts
 constexpr int64_t kContextStep = 256, kLeastContext = 512;
 
 double mib(uint64_t bytes) {
@@ -50,19 +51,19 @@ std::vector<MemoryPart> weight_parts(const Model& model) {
 std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::File& file, const Model& model,
                                     const DraftModel* draft) {
   const ModelInfo& info = model.info();
-  const int64_t rows = step_rows(options), n_logits = 1 + options.max_draft;
+  const int64_t rows = step_rows(options), n_logits = logit_rows(options);
   const StateShape shape = state_shape(options, model);
   const SequenceBytes sequence = sequence_bytes(shape);
   const uint64_t n_sessions = static_cast<uint64_t>(options.n_sessions);
   std::vector<MemoryPart> parts = {
       {"draft_head", draft_head_bytes(options, model)},
-      {"workspace",
-       model.buffer_bytes(rows) + ActBuffer::size_bytes(rows, info.widest_input) +
-           static_cast<uint64_t>(n_logits * info.n_vocab + (1 + options.max_draft) * info.n_logit_blocks()) *
-               sizeof(float) +
-           SamplerScratch::size_bytes(static_cast<int32_t>(info.n_vocab)) +
-           Slots::size_bytes(default_threads(options.n_threads), model.weights().file_tile_bytes()) +
-           Slots::size_bytes(default_threads(options.n_threads), info.gathered_bytes)},
+      {"workspace", model.buffer_bytes(rows) + ActBuffer::size_bytes(rows, info.widest_input) +
+                        static_cast<uint64_t>(n_logits * (info.n_vocab + info.n_logit_blocks() +
+                                                          (options.n_parallel > 1 ? info.n_embd : 0))) *
+                            sizeof(float) +
+                        SamplerScratch::size_bytes(static_cast<int32_t>(info.n_vocab)) +
+                        Slots::size_bytes(default_threads(options.n_threads), model.weights().file_tile_bytes()) +
+                        Slots::size_bytes(default_threads(options.n_threads), info.gathered_bytes)},
       {"program", program_bytes(file)},
       {"kv", n_sessions * sequence.kv},
       {"delta_net_state", n_sessions * sequence.delta},
@@ -150,8 +151,13 @@ int backlog_limit(const EngineOptions& options) noexcept {
   return 2 * (options.max_draft + 1) + 8;
 }
 
+int logit_rows(const EngineOptions& options) noexcept {
+  const int alone = 1 + options.max_draft;
+  return options.n_parallel == 1 ? alone : std::max(alone, kRowsEach * options.n_parallel);
+}
+
 int64_t step_rows(const EngineOptions& options) noexcept {
-  return std::max(options.row_limit, backlog_limit(options));
+  return std::max({options.row_limit, backlog_limit(options), options.n_parallel + logit_rows(options)});
 }
 
 StateShape state_shape(const EngineOptions& options, const Model& model) {

@@ -51,6 +51,7 @@ int default_threads(int n_threads);  // as many as the machine has for 0
 // Hidden states that may wait for the head: a whole cycle's and some more, so that cycles without drafts rarely stop to
 // catch up.
 int backlog_limit(const EngineOptions& options) noexcept;
+int logit_rows(const EngineOptions& options) noexcept;                     // rows of a step that may have logits
 int64_t step_rows(const EngineOptions& options) noexcept;                  // of the largest step
 StateShape state_shape(const EngineOptions& options, const Model& model);  // for options.n_ctx
 

@@ -89,17 +89,16 @@ class Session {
 
   std::vector<MemoryPart> memory() const;
 
-  // Runs n prompt tokens as sure rows and gives their hidden states; the head takes them in. Used by generate(), and by
-  // who wants every row (logits dump, tests).
-  TensorView prefill(std::span<const int32_t> tokens) noexcept;
   void clear() noexcept;
   SequenceState& state() noexcept { return state_; }
   HeadState* head_state() noexcept { return head_ ? &*head_ : nullptr; }
   DraftSequence* draft_sequence() noexcept { return draft_ ? &*draft_ : nullptr; }
 
  private:
-  class Run;
+  friend class Decoding;
 
+  // Rows of the prompt that a step has run; the head takes them in.
+  void accept_prompt(std::span<const int32_t> tokens, const TensorView& hidden) noexcept;
   void accept_rows(const TensorView& hidden, int n) noexcept;
   void make_canonical() noexcept;
   uint64_t origin() const;

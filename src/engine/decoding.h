@@ -1,0 +1,98 @@
+// One request on its way: what its sequence puts into the engine's next step, and what it takes out of it. A step may
+// hold rows of several decodings (engine/step_runner.h); the text of each is the same with any neighbours.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "draft/draft_sources.h"
+#include "draft/mtp_drafter.h"
+#include "draft/suffix_drafter.h"
+#include "engine/digest.h"
+#include "engine/engine.h"
+#include "engine/session.h"
+#include "engine/stop_matcher.h"
+#include "text/tokenizer/stream_decoder.h"
+
+namespace nextn {
+
+// What a step gives a decoding: its own rows.
+struct StepResult {
+  TensorView hidden;       // (rows, n_embd)
+  TensorView logits, max;  // of the last n_logits() of them, see Model::logits
+  double ms;               // that the step took until now
+};
+
+class Decoding {
+ public:
+  // Where the session stands for the beginning of the prompt only the rest is run; else it starts afresh. All three
+  // outlive the decoding. Throws Error{kRequest} for a prompt that is empty, too long or has an id outside the
+  // vocabulary, and for parameters out of range.
+  Decoding(Session& session, std::span<const int32_t> prompt, const GenerateParams& params);
+
+  bool ended() const noexcept { return ended_; }
+  bool reading() const noexcept { return n_read() < prompt_.size(); }  // rows of the prompt come next
+
+  // Makes the rows of the next step: at most `prompt_rows` of the prompt, or the last token and at most `drafts`
+  // drafts. False where there are none, because it ended.
+  bool begin_step(int prompt_rows, int drafts, const Company& company) noexcept;
+  const SequenceRows& rows() const noexcept { return step_; }
+  int n_logits() const noexcept { return n_logits_; }
+  // Tokens that the step is expected to give, and what its drafts took.
+  double expected_tokens() const noexcept;
+  double draft_ms() const noexcept { return draft_ms_; }
+
+  // The step is done. What goes wrong from here on, in the logits or in a callback, ends this decoding alone.
+  void end_step(const StepResult& result) noexcept;
+
+  // What it made, once it has ended. Throws what ended it; the session then begins afresh.
+  Generation finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  size_t n_read() const noexcept;
+  void read(const StepResult& result);
+  void verify(const StepResult& result, Clock::time_point start);
+  void count(int n_drafts, int n_right) noexcept;
+  void add_sources();
+  std::span<const int32_t> draft(int64_t room, int most, const Company& company) noexcept;
+  int n_to_verify(int n_drafted) const noexcept;
+  Sample choose(const StepResult& result, int r) const noexcept;
+  void take(const Sample& sample, const float* logits);
+  void emit(const std::string& text);
+  void end(EndReason reason) noexcept;
+
+  Session& s_;
+  Engine& engine_;
+  std::span<const int32_t> prompt_;
+  const GenerateParams& params_;
+  Sampler sampler_;
+  StreamDecoder decoder_;
+  StopMatcher matcher_;
+  std::optional<SuffixDrafter> suffix_drafter_;
+  std::optional<MtpDrafter> head_drafter_;
+  std::optional<ModelDrafter> model_drafter_;
+  DraftSources sources_;  // none: plain decoding
+  int max_draft_ = 0;     // of a cycle
+  size_t n_resumed_ = 0;  // of the prompt
+  Clock::time_point start_ = Clock::now(), first_token_ = start_;
+  Digest digest_;
+  Generation out_;
+  bool ended_ = false;
+  std::exception_ptr error_;
+  // of the running step
+  std::vector<int32_t> tokens_;  // the last one, then the drafts that are verified
+  SequenceRows step_ = {};
+  bool reads_ = false;  // its rows are the prompt's
+  int n_logits_ = 0, n_drafted_ = 0;
+  double draft_ms_ = 0;
+};
+
+}  // namespace nextn
