@@ -17,6 +17,7 @@ enum class ErrorCode {
   kUnsupported,  // well-formed, but not something nextn runs
   kRequest,      // a prompt or a request that cannot be served
   kSystem,       // the operating system refused: open, map, memory, write
+  kBusy,         // not now: too much is waiting, or the program is ending
 };
 
 class Error : public std::runtime_error {

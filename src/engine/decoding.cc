@@ -28,6 +28,7 @@ Decoding::Decoding(Session& session, std::span<const int32_t> prompt, const Gene
   engine_.check_prompt(prompt);
   s_.resume_or_clear(prompt);
   n_resumed_ = n_read();
+  out_.stats.cached_n = static_cast<int64_t>(n_resumed_);
   for (const int32_t id : prompt) sampler_.accept(id);
   add_sources();
   const size_t most = static_cast<size_t>(max_draft_);

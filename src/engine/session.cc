@@ -214,14 +214,18 @@ void Session::restore(const Snapshot& snapshot) {
   tokens_.assign(snapshot.tokens.begin(), snapshot.tokens.end());
 }
 
+int64_t Session::resumable(std::span<const int32_t> prompt) const noexcept {
+  const int64_t length = state_.length();
+  const bool known = length < static_cast<int64_t>(prompt.size()) &&
+                     std::equal(tokens_.begin(), tokens_.begin() + length, prompt.begin());
+  return known ? length : 0;
+}
+
 // Leaves the canonical state of a proper beginning of the prompt.
 void Session::resume_or_clear(std::span<const int32_t> prompt) noexcept {
-  const size_t length = static_cast<size_t>(state_.length());
-  if (length >= prompt.size() || !std::equal(tokens_.begin(), tokens_.begin() + state_.length(), prompt.begin())) {
-    return clear();
-  }
+  if (resumable(prompt) == 0) return clear();
   make_canonical();
-  tokens_.resize(length);
+  tokens_.resize(static_cast<size_t>(state_.length()));
 }
 
 }  // namespace nextn

@@ -38,7 +38,7 @@ enum class EndReason : uint8_t { kStop, kEos, kLength, kContext, kInterrupt };
 const char* end_reason_name(EndReason reason) noexcept;
 
 struct GenerateStats {
-  int64_t prompt_n = 0;
+  int64_t prompt_n = 0, cached_n = 0;  // tokens of the prompt that were run, and that were known
   double prompt_ms = 0, predicted_ms = 0, draft_ms = 0, verify_ms = 0;
   int64_t cycles = 0;
   std::vector<int64_t> drafted, accepted;           // by position in the draft; of the drafts that were verified
@@ -88,6 +88,10 @@ class Session {
   void restore(const Snapshot& snapshot);
 
   std::vector<MemoryPart> memory() const;
+
+  int64_t length() const noexcept { return state_.length(); }  // tokens that have been through the trunk
+  // Tokens of the prompt that generate() would not have to run.
+  int64_t resumable(std::span<const int32_t> prompt) const noexcept;
 
   void clear() noexcept;
   SequenceState& state() noexcept { return state_; }

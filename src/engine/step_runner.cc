@@ -54,9 +54,9 @@ TensorView StepRunner::gather(const TensorView& hidden, int n_logits) {
   return out;
 }
 
-void StepRunner::run(std::span<Decoding* const> decodings, int prompt_rows) {
+int StepRunner::run(std::span<Decoding* const> decodings, int prompt_rows) {
   begin(decodings, prompt_rows);
-  if (in_step_.empty()) return;
+  if (in_step_.empty()) return 0;
   const auto start = std::chrono::steady_clock::now();
   const auto ms = [&] {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -82,6 +82,7 @@ void StepRunner::run(std::span<Decoding* const> decodings, int prompt_rows) {
     logits_at += n_of_logits;
   }
   if (!prompts) engine_.costs().saw_verify(static_cast<int>(hidden.rows), ms());
+  return static_cast<int>(hidden.rows);
 }
 
 }  // namespace nextn

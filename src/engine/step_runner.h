@@ -15,8 +15,8 @@ class StepRunner {
   explicit StepRunner(Engine& engine) : engine_(engine) {}
 
   // One step for those of them that have not ended, at most options.n_parallel, with at most `prompt_rows` rows of
-  // prompts, dealt out in their order.
-  void run(std::span<Decoding* const> decodings, int prompt_rows);
+  // prompts, dealt out in their order. Gives the rows that it had.
+  int run(std::span<Decoding* const> decodings, int prompt_rows);
 
  private:
   void begin(std::span<Decoding* const> decodings, int prompt_rows);

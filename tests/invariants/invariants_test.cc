@@ -9,32 +9,12 @@
 #include "draft/scripted_drafter.h"
 #include "engine/selftest.h"
 #include "engine/session.h"
+#include "invariant_models.h"
 
 namespace nextn {
 namespace {
 
 constexpr int kPromptLength = 720;
-
-std::string model_path(const std::string& name) {
-  return std::string(NEXTN_TEST_MODELS) + "/" + name + ".gguf";
-}
-
-// Ids among the model's words, in no order.
-std::vector<int32_t> prompt_of(int n, int seed = 1) {
-  std::vector<int32_t> ids;
-  uint32_t x = static_cast<uint32_t>(seed);
-  for (int i = 0; i < n; i++) ids.push_back(static_cast<int32_t>(257 + (x = x * 1664525 + 1013904223) % 1700));
-  return ids;
-}
-
-EngineOptions engine_options(const std::string& name) {
-  EngineOptions o;
-  o.model_path = model_path(name);
-  o.n_threads = 2;
-  o.n_ctx = 1024;
-  o.max_draft = 8;
-  return o;
-}
 
 struct Result {
   std::vector<int32_t> tokens;
@@ -55,19 +35,6 @@ Result run(Session& session, std::span<const int32_t> prompt, const GeneratePara
   const Generation g = session.generate(prompt, params);
   const uint64_t state = session.state_digest();
   return {g.tokens, g.row_digests, state, session.head_digest(), g.end_reason};
-}
-
-GenerateParams generate_params(float temp, int n_predict = 24) {
-  GenerateParams p;
-  p.sampling.temp = temp;
-  p.sampling.top_k = 0;
-  p.sampling.repeat_penalty = 1.1f;
-  p.sampling.seed = 7;
-  p.n_predict = n_predict;
-  p.ignore_eos = true;
-  p.draft_max = 0;
-  p.digest = true;
-  return p;
 }
 
 bool with_head(const std::string& name) {
@@ -433,11 +400,7 @@ INSTANTIATE_TEST_SUITE_P(Tiny, Invariants,
                          testing::Values("tiny-mixed-q8_0", "tiny-mixed-q4_k_m", "tiny-moe-mixed-q4_k_m",
                                          "tiny-glm45-mixed-q8_0", "tiny-glm46-mixed-q4_k_m", "tiny-next-mixed-q8_0",
                                          "tiny-qwen3-mixed-q8_0", "tiny-llama-mixed-q4_k_m"),
-                         [](const auto& info) {
-                           std::string name = std::string(info.param).substr(5);
-                           std::erase(name, '-');
-                           return name;
-                         });
+                         name_of_param);
 
 // A weight that is not a number ends the request with an error, and the session is good for the next one.
 TEST(Nan, InTheLogitsIsACleanError) {

@@ -1,0 +1,196 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "sampling/sampler.h"
+
+namespace nextn {
+
+struct Scheduler::Slot {
+  explicit Slot(Engine& engine) : session(engine) {}
+
+  Session session;
+  std::shared_ptr<Job> job;  // nullptr: free
+  std::optional<Decoding> decoding;
+  int64_t started = 0;  // number of the request that had it last
+};
+
+Scheduler::Scheduler(Engine& engine, const SchedulerOptions& options)
+    : engine_(engine), options_(options), runner_(engine) {
+  for (int i = 0; i < engine.options().n_parallel; i++) slots_.push_back(std::make_unique<Slot>(engine));
+  stats_.slots.resize(slots_.size());
+}
+
+Scheduler::~Scheduler() = default;
+
+// ------------------------------------------------------------------------------------------------ any thread
+
+std::shared_ptr<Job> Scheduler::submit(Request request) {
+  check_sampler_params(request.params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab),
+                       ErrorCode::kRequest);
+  engine_.check_prompt(request.prompt);
+  auto job = std::make_shared<Job>(std::move(request));
+  const std::lock_guard lock(mutex_);
+  if (draining_) fail(ErrorCode::kBusy, "the server is ending and takes no more requests");
+  if (queue_.size() >= options_.queue_limit) {
+    fail(ErrorCode::kBusy, "queue: expected fewer than {} waiting requests, found {}", options_.queue_limit,
+         queue_.size());
+  }
+  queue_.push_back(job);
+  work_.notify_one();
+  return job;
+}
+
+void Scheduler::drain() {
+  const std::lock_guard lock(mutex_);
+  draining_ = true;
+  work_.notify_one();
+}
+
+void Scheduler::cancel_all() {
+  const std::lock_guard lock(mutex_);
+  for (const std::shared_ptr<Job>& job : queue_) job->cancel();
+  for (const std::unique_ptr<Slot>& slot : slots_) {
+    if (slot->job) slot->job->cancel();
+  }
+}
+
+SchedulerStats Scheduler::stats() const {
+  const std::lock_guard lock(mutex_);
+  SchedulerStats out = stats_;
+  out.waiting = static_cast<int64_t>(queue_.size());
+  return out;
+}
+
+// ------------------------------------------------------------------------------------------------ the engine's thread
+
+void Scheduler::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      work_.wait(lock, [&] { return draining_ || !queue_.empty() || !active_.empty(); });
+      if (draining_ && queue_.empty() && active_.empty()) return;
+    }
+    step();
+  }
+}
+
+bool Scheduler::step() {
+  admit();
+  if (active_.empty()) return false;
+  std::vector<Decoding*> decodings;
+  for (Slot* slot : active_) decodings.push_back(&*slot->decoding);
+  const int n_rows = runner_.run(decodings, prompt_rows());
+  {
+    const std::lock_guard lock(mutex_);
+    stats_.steps += n_rows > 0;
+    stats_.step_rows += n_rows;
+    for (size_t i = 0; i < slots_.size(); i++) stats_.slots[i].context_n = slots_[i]->session.length();
+  }
+  const std::vector<Slot*> active = active_;
+  for (Slot* slot : active) {
+    if (slot->decoding->ended()) finish(*slot);
+  }
+  return true;
+}
+
+// The free slot whose text the prompt goes on from the furthest; else the one that was used the longest ago.
+Scheduler::Slot* Scheduler::best_slot(const std::vector<int32_t>& prompt) {
+  Slot* best = nullptr;
+  int64_t best_length = -1;
+  for (const std::unique_ptr<Slot>& slot : slots_) {
+    if (slot->job) continue;
+    const int64_t length = slot->session.resumable(prompt);
+    if (best != nullptr && (length < best_length || (length == best_length && slot->started > best->started))) continue;
+    best = slot.get();
+    best_length = length;
+  }
+  return best;
+}
+
+void Scheduler::admit() {
+  for (;;) {
+    std::shared_ptr<Job> job;
+    Slot* slot = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto first_cancelled =
+          std::ranges::find_if(queue_, [](const auto& waiting) { return waiting->cancelled(); });
+      if (first_cancelled != queue_.end()) {
+        job = *first_cancelled;
+        queue_.erase(first_cancelled);
+        stats_.cancelled++;
+      } else if (!queue_.empty() && (slot = best_slot(queue_.front()->request_.prompt)) != nullptr) {
+        job = queue_.front();
+        queue_.pop_front();
+        slot->job = job;
+        slot->started = ++n_started_;
+        const size_t i = static_cast<size_t>(
+            std::ranges::find_if(slots_, [&](const auto& other) { return other.get() == slot; }) - slots_.begin());
+        stats_.slots[i] = {true, static_cast<int64_t>(job->request_.prompt.size()), 0};
+      } else {
+        return;
+      }
+    }
+    if (slot == nullptr) {
+      Generation nothing;
+      nothing.end_reason = EndReason::kInterrupt;
+      job->request_.on_done(std::move(nothing));
+      continue;
+    }
+    slot->decoding.emplace(slot->session, job->request_.prompt, job->request_.params);
+    active_.push_back(slot);
+  }
+}
+
+void Scheduler::finish(Slot& slot) {
+  std::erase(active_, &slot);
+  std::optional<Generation> made;
+  std::optional<Error> error;
+  try {
+    made = slot.decoding->finish();
+  } catch (const Error& e) {
+    error = e;
+  } catch (const std::exception& e) {
+    error = Error(ErrorCode::kSystem, e.what());
+  }
+  slot.decoding.reset();
+  std::shared_ptr<Job> job;
+  {
+    const std::lock_guard lock(mutex_);
+    job = std::move(slot.job);
+    slot.job = nullptr;
+    const auto at = std::ranges::find_if(slots_, [&](const auto& other) { return other.get() == &slot; });
+    stats_.slots[static_cast<size_t>(at - slots_.begin())] = {false, 0, slot.session.length()};
+    stats_.requests++;
+    if (made) {
+      const GenerateStats& s = made->stats;
+      stats_.cancelled += made->end_reason == EndReason::kInterrupt;
+      stats_.prompt_tokens += s.prompt_n;
+      stats_.cached_tokens += s.cached_n;
+      stats_.predicted_tokens += static_cast<int64_t>(made->tokens.size());
+      for (const int64_t n : s.drafted) stats_.drafted += n;
+      for (const int64_t n : s.accepted) stats_.accepted += n;
+    } else {
+      stats_.errors++;
+    }
+  }
+  made ? job->request_.on_done(std::move(*made)) : job->request_.on_error(*error);
+}
+
+// Rows of prompts that the next step takes: all it has room for while nobody waits for a token, else as many as slow
+// the others down as far as they may be.
+int Scheduler::prompt_rows() const {
+  const int most = engine_.options().row_limit;
+  int rows = 0;
+  for (const Slot* slot : active_) rows += slot->decoding->reading() ? 0 : slot->decoding->usual_rows();
+  if (rows == 0) return most;
+  const StepCosts& costs = engine_.costs();
+  const double limit = options_.prefill_slowdown * costs.verify(rows);
+  int n = 1;
+  while (n < most && costs.verify(rows + n + 1) <= limit) n++;
+  return n;
+}
+
+}  // namespace nextn

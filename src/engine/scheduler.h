@@ -1,0 +1,108 @@
+// Serves many requests on one engine: a bounded queue, as many sequences at once as there are slots, steps that hold
+// the rows of all of them. Requests come from any thread; one thread runs the steps and calls back.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/error.h"
+#include "engine/decoding.h"
+#include "engine/session.h"
+#include "engine/step_runner.h"
+
+namespace nextn {
+
+// One text to be written. The callbacks, params.on_text among them, run on the scheduler's thread: they must not block
+// and must not throw.
+struct Request {
+  std::vector<int32_t> prompt;
+  GenerateParams params;  // its `stop` is the job's own
+  // One of them is called, once.
+  std::function<void(Generation&&)> on_done;
+  std::function<void(const Error&)> on_error;
+};
+
+// A request that was taken in.
+class Job {
+ public:
+  explicit Job(Request request) : request_(std::move(request)) { request_.params.stop = &cancelled_; }
+  // From any thread: it ends before the next step, with what it has (EndReason::kInterrupt).
+  void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
+
+ private:
+  friend class Scheduler;
+
+  bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
+
+  Request request_;
+  std::atomic<bool> cancelled_ = false;
+};
+
+struct SchedulerOptions {
+  size_t queue_limit = 256;  // requests that wait
+  // While a prompt is read beside texts that are being written, a step may take so many times what it takes without the
+  // prompt's rows.
+  double prefill_slowdown = 2;
+};
+
+struct SchedulerStats {
+  struct Slot {
+    bool busy = false;
+    int64_t prompt_n = 0;   // tokens of its prompt
+    int64_t context_n = 0;  // of its text that have been through the trunk
+  };
+  std::vector<Slot> slots;
+  int64_t waiting = 0;
+  // since the start, of requests that have ended
+  int64_t requests = 0, errors = 0, cancelled = 0;
+  int64_t prompt_tokens = 0, cached_tokens = 0, predicted_tokens = 0, drafted = 0, accepted = 0;
+  int64_t steps = 0, step_rows = 0;
+};
+
+class Scheduler {
+ public:
+  // Takes the memory of options.n_parallel sequences of the engine, which outlives it. Throws Error{kSystem}.
+  Scheduler(Engine& engine, const SchedulerOptions& options);
+  ~Scheduler();
+
+  // From any thread. Throws Error{kRequest} for a prompt or parameters that are not right, Error{kBusy} when the queue
+  // is full or drain() has been called.
+  std::shared_ptr<Job> submit(Request request);
+  // Takes no more requests; run() returns when the last one has ended.
+  void drain();
+  void cancel_all();
+  SchedulerStats stats() const;
+
+  // The thread that owns the engine: steps while there is work, sleeps while there is none, until drained.
+  void run();
+  // One step; false where there was nothing to do.
+  bool step();
+
+ private:
+  struct Slot;
+
+  void admit();
+  Slot* best_slot(const std::vector<int32_t>& prompt);
+  void finish(Slot& slot);
+  int prompt_rows() const;
+
+  Engine& engine_;
+  SchedulerOptions options_;
+  StepRunner runner_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<Slot*> active_;  // in the order in which they came
+  int64_t n_started_ = 0;
+
+  mutable std::mutex mutex_;  // of what follows
+  std::condition_variable work_;
+  std::deque<std::shared_ptr<Job>> queue_;
+  bool draining_ = false;
+  SchedulerStats stats_;
+};
+
+}  // namespace nextn

@@ -1,0 +1,250 @@
+// Many requests at once: each has the text it has alone, whoever comes and goes beside it.
+#include "engine/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <thread>
+
+#include "invariant_models.h"
+
+namespace nextn {
+namespace {
+
+constexpr int kSlots = 4;
+
+EngineOptions parallel_options(const std::string& name) {
+  EngineOptions o = engine_options(name);
+  o.n_parallel = o.n_sessions = kSlots;
+  return o;
+}
+
+// What one request asks for, and what came of it.
+struct Asked {
+  std::vector<int32_t> prompt;
+  GenerateParams params;
+  std::vector<int32_t> tokens = {};
+  std::vector<uint64_t> rows = {};
+  std::string text = {};
+  int n_ends = 0;
+  std::optional<Error> error = {};
+  EndReason end = EndReason::kLength;
+  std::shared_ptr<Job> job = {};
+
+  void submit_to(Scheduler& scheduler) {
+    Request r = {prompt, params, {}, {}};
+    r.params.on_text = [this](std::string_view piece) { text += piece; };
+    r.on_done = [this](Generation&& g) {
+      n_ends++;
+      tokens = std::move(g.tokens);
+      rows = std::move(g.row_digests);
+      end = g.end_reason;
+      EXPECT_EQ(text, g.text);
+    };
+    r.on_error = [this](const Error& e) {
+      n_ends++;
+      error = e;
+    };
+    job = scheduler.submit(std::move(r));
+  }
+};
+
+class SchedulerOf : public testing::TestWithParam<const char*> {};
+
+// Nine requests on four slots, with the head's drafts and without, of two temperatures, arriving at random.
+TEST_P(SchedulerOf, ATextIsTheSameAloneAndAmongOthers) {
+  Engine engine(parallel_options(GetParam()));
+  std::vector<Asked> all;
+  for (int i = 0; i < 9; i++) {
+    GenerateParams p = generate_params(i % 2 == 0 ? 0 : 1, 20 + 3 * i);
+    p.sampling.seed = static_cast<uint64_t>(i);
+    all.push_back({prompt_of(i % 3 == 0 ? 300 + i : 5 + 7 * i, i + 1), p});
+  }
+  std::vector<Generation> alone;
+  {
+    Session session(engine, false);
+    for (const Asked& a : all) alone.push_back(session.generate(a.prompt, a.params));
+  }
+  for (uint32_t seed = 0; seed < 3; seed++) {
+    std::mt19937 random(seed);
+    Scheduler scheduler(engine, {});
+    std::vector<Asked> asked = all;
+    for (size_t at = 0; at < asked.size();) {
+      const size_t n = std::min<size_t>(random() % 4, asked.size() - at);
+      for (size_t i = 0; i < n; i++, at++) {
+        GenerateParams& p = asked[at].params;
+        p.draft_max = static_cast<int>(random() % 5);
+        p.suffix_max = static_cast<int>(random() % 2) * 6;
+        p.adaptive = random() % 2 == 0;
+        asked[at].submit_to(scheduler);
+      }
+      for (uint32_t steps = random() % 6; steps > 0; steps--) scheduler.step();
+    }
+    while (scheduler.step()) {
+    }
+    for (size_t i = 0; i < asked.size(); i++) {
+      EXPECT_EQ(asked[i].n_ends, 1) << i;
+      EXPECT_EQ(asked[i].tokens, alone[i].tokens) << "request " << i << ", seed " << seed;
+      EXPECT_EQ(asked[i].rows, alone[i].row_digests) << "request " << i << ", seed " << seed;
+    }
+    EXPECT_EQ(scheduler.stats().requests, 9);
+    EXPECT_GT(scheduler.stats().step_rows, scheduler.stats().steps * 3 / 2) << "they did run together";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, SchedulerOf,
+                         testing::Values("tiny-mixed-q8_0", "tiny-moe-mixed-q4_k_m", "tiny-glm46-mixed-q4_k_m",
+                                         "tiny-next-mixed-q8_0", "tiny-llama-mixed-q4_k_m"),
+                         name_of_param);
+
+class SchedulerTest : public testing::Test {
+ protected:
+  SchedulerTest() : engine_(parallel_options("tiny-mixed-q8_0")) {}
+
+  Engine engine_;
+};
+
+TEST_F(SchedulerTest, ACancelledRequestEndsBeforeTheNextStepAndLeavesTheOthersAlone) {
+  Scheduler scheduler(engine_, {});
+  std::vector<Asked> asked;
+  for (int i = 0; i < 6; i++) asked.push_back({prompt_of(9, i), generate_params(0, 40)});
+  for (Asked& a : asked) a.submit_to(scheduler);
+  for (int i = 0; i < 5; i++) scheduler.step();
+  asked[1].job->cancel();
+  asked[5].job->cancel();  // has no slot yet
+  scheduler.step();
+  EXPECT_EQ(asked[1].n_ends, 1);
+  EXPECT_EQ(asked[1].end, EndReason::kInterrupt);
+  EXPECT_GT(asked[1].tokens.size(), 0u);
+  EXPECT_EQ(asked[5].n_ends, 1);
+  EXPECT_EQ(asked[5].end, EndReason::kInterrupt);
+  EXPECT_EQ(asked[5].tokens.size(), 0u);
+  while (scheduler.step()) {
+  }
+  Session session(engine_);
+  for (const int i : {0, 2, 3, 4}) {
+    EXPECT_EQ(asked[static_cast<size_t>(i)].tokens,
+              session.generate(asked[static_cast<size_t>(i)].prompt, generate_params(0, 40)).tokens);
+  }
+  EXPECT_EQ(scheduler.stats().cancelled, 2);
+}
+
+TEST_F(SchedulerTest, AnErrorEndsItsOwnRequestAlone) {
+  Scheduler scheduler(engine_, {});
+  Asked bad = {prompt_of(9), generate_params(0, 10)}, good = bad;
+  for (int32_t id = 0; id < engine_.model().info().n_vocab; id++)
+    bad.params.sampling.logit_bias.push_back({id, -INFINITY});
+  bad.submit_to(scheduler);
+  good.submit_to(scheduler);
+  while (scheduler.step()) {
+  }
+  ASSERT_TRUE(bad.error);
+  EXPECT_STREQ(bad.error->what(), "logit bias: expected a token that is not banned, found none at position 9");
+  EXPECT_FALSE(good.error);
+  EXPECT_EQ(good.tokens.size(), 10u);
+}
+
+TEST_F(SchedulerTest, WhatCannotBeServedIsRefusedAtOnce) {
+  Scheduler scheduler(engine_, {.queue_limit = 2});
+  const auto message = [&](Asked a) {
+    try {
+      a.submit_to(scheduler);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  Asked improper = {{1}, generate_params(0)};
+  improper.params.sampling.top_p = 2;
+  EXPECT_EQ(message({{}, generate_params(0)}), "prompt: expected at least one token, found none");
+  EXPECT_EQ(message({{1, 9999}, generate_params(0)}), "prompt: token 1: expected an id from 0 to 2047, found 9999");
+  EXPECT_NE(message(improper), "");
+  Asked a = {{1}, generate_params(0, 2)}, b = a, c = a, d = a;
+  a.submit_to(scheduler);
+  b.submit_to(scheduler);
+  EXPECT_EQ(message(c), "queue: expected fewer than 2 waiting requests, found 2");
+  scheduler.step();
+  c.submit_to(scheduler);
+  scheduler.drain();
+  EXPECT_EQ(message(d), "the server is ending and takes no more requests");
+  scheduler.run();  // to the end
+  EXPECT_EQ(a.n_ends + b.n_ends + c.n_ends, 3);
+}
+
+// A conversation goes on in the slot that knows it, beside others.
+TEST_F(SchedulerTest, ASecondTurnReadsOnlyWhatIsNew) {
+  Scheduler scheduler(engine_, {});
+  Asked first = {prompt_of(200, 1), generate_params(0, 10)}, other = {prompt_of(200, 2), generate_params(0, 10)};
+  first.submit_to(scheduler);
+  other.submit_to(scheduler);
+  while (scheduler.step()) {
+  }
+  Asked second = first;
+  second.text.clear();
+  second.prompt.insert(second.prompt.end(), first.tokens.begin(), first.tokens.end());
+  second.prompt.push_back(300);
+  const int64_t before = scheduler.stats().prompt_tokens;
+  second.submit_to(scheduler);
+  while (scheduler.step()) {
+  }
+  EXPECT_EQ(scheduler.stats().prompt_tokens - before, 2);
+  EXPECT_EQ(scheduler.stats().cached_tokens, 209);
+  Session session(engine_);
+  EXPECT_EQ(second.tokens, session.generate(second.prompt, generate_params(0, 10)).tokens);
+}
+
+// While others write, a prompt is read in pieces as large as the step may become slower.
+TEST_F(SchedulerTest, APromptDoesNotStallTheOthers) {
+  std::vector<double> verify;
+  for (int rows = 1; rows <= engine_.logit_rows(); rows++) verify.push_back(100 + 10 * rows);
+  engine_.costs() = StepCosts(verify, {1, 1});
+  Scheduler scheduler(engine_, {.prefill_slowdown = 2});
+  Asked writing = {prompt_of(5, 1), generate_params(0, 60)}, reading = {prompt_of(700, 2), generate_params(0, 5)};
+  writing.submit_to(scheduler);
+  scheduler.step();
+  reading.submit_to(scheduler);
+  int64_t most = 0, before = scheduler.stats().step_rows;
+  size_t n_text = writing.text.size();
+  for (int i = 0; i < 20; i++) {
+    scheduler.step();
+    most = std::max(most, scheduler.stats().step_rows - before);
+    before = scheduler.stats().step_rows;
+    EXPECT_GT(writing.text.size(), n_text) << "a token in every step";
+    n_text = writing.text.size();
+  }
+  EXPECT_GE(most, 8);
+  EXPECT_LE(most, 14);  // (100 + 10 * 14) / (100 + 10 * 1) is 2.2, less what the machine's own steps have corrected
+  while (scheduler.step()) {
+  }
+  EXPECT_EQ(reading.tokens.size(), 5u);
+}
+
+TEST_F(SchedulerTest, RequestsFromManyThreads) {
+  Scheduler scheduler(engine_, {});
+  std::thread steps([&] { scheduler.run(); });
+  std::vector<Asked> asked;
+  for (int i = 0; i < 24; i++) asked.push_back({prompt_of(3 + i, i), generate_params(1, 12)});
+  {
+    std::vector<std::jthread> clients;
+    for (size_t c = 0; c < 4; c++) {
+      clients.emplace_back([&, c] {
+        for (size_t i = c; i < asked.size(); i += 4) {
+          asked[i].submit_to(scheduler);
+          if (i % 5 == 0) asked[i].job->cancel();
+          scheduler.stats();
+        }
+      });
+    }
+  }
+  scheduler.drain();
+  steps.join();
+  Session session(engine_);
+  for (size_t i = 0; i < asked.size(); i++) {
+    EXPECT_EQ(asked[i].n_ends, 1) << i;
+    if (i % 5 == 0) continue;
+    EXPECT_EQ(asked[i].tokens, session.generate(asked[i].prompt, generate_params(1, 12)).tokens) << i;
+  }
+}
+
+}  // namespace
+}  // namespace nextn
