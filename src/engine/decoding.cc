@@ -215,7 +215,12 @@ void Decoding::end(EndReason reason) noexcept {
 
 Generation Decoding::finish() {
   NEXTN_CHECK(ended_);
-  out_.stats.predicted_ms = reading() ? 0 : ms_between(first_token_, Clock::now());
+  const auto now = Clock::now();
+  if (reading()) {
+    out_.stats.prompt_ms = ms_between(start_, now);
+  } else {
+    out_.stats.predicted_ms = ms_between(first_token_, now);
+  }
   try {
     if (error_) std::rethrow_exception(error_);
     if (!matcher_.found()) {

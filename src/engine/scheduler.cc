@@ -1,7 +1,6 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "sampling/sampler.h"
 
@@ -139,8 +138,12 @@ void Scheduler::admit() {
       job->request_.on_done(std::move(nothing));
       continue;
     }
-    slot->decoding.emplace(slot->session, job->request_.prompt, job->request_.params);
-    active_.push_back(slot);
+    try {
+      slot->decoding.emplace(slot->session, job->request_.prompt, job->request_.params);
+      active_.push_back(slot);
+    } catch (const std::exception& e) {
+      end(*slot, std::nullopt, Error(ErrorCode::kSystem, e.what()));
+    }
   }
 }
 
@@ -156,6 +159,11 @@ void Scheduler::finish(Slot& slot) {
     error = Error(ErrorCode::kSystem, e.what());
   }
   slot.decoding.reset();
+  end(slot, std::move(made), error);
+}
+
+// The slot is free again, and the client told.
+void Scheduler::end(Slot& slot, std::optional<Generation> made, const std::optional<Error>& error) {
   std::shared_ptr<Job> job;
   {
     const std::lock_guard lock(mutex_);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -89,6 +90,7 @@ class Scheduler {
   void admit();
   Slot* best_slot(const std::vector<int32_t>& prompt);
   void finish(Slot& slot);
+  void end(Slot& slot, std::optional<Generation> made, const std::optional<Error>& error);
   int prompt_rows() const;
 
   Engine& engine_;
