@@ -157,7 +157,8 @@ int logit_rows(const EngineOptions& options) noexcept {
 }
 
 int64_t step_rows(const EngineOptions& options) noexcept {
-  return std::max({options.row_limit, backlog_limit(options), options.n_parallel + logit_rows(options)});
+  const int beside = options.n_parallel == 1 ? 0 : logit_rows(options);  // rows of others while a prompt is read
+  return std::max(options.row_limit + beside, backlog_limit(options));
 }
 
 StateShape state_shape(const EngineOptions& options, const Model& model) {

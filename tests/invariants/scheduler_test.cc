@@ -219,6 +219,29 @@ TEST_F(SchedulerTest, APromptDoesNotStallTheOthers) {
   EXPECT_EQ(reading.tokens.size(), 5u);
 }
 
+// The largest step there is: all the rows that prompts may have, and all that may have logits.
+TEST_F(SchedulerTest, TheLargestStepHasRoom) {
+  Scheduler scheduler(engine_, {.prefill_slowdown = 1e9});
+  std::vector<Asked> asked;
+  for (int i = 0; i < kSlots; i++) asked.push_back({prompt_of(i < 2 ? 5 : 900, i), generate_params(0, 30)});
+  for (Asked& a : asked) a.params.draft_max = 8;
+  for (int i = 0; i < kSlots; i++) {
+    asked[static_cast<size_t>(i)].submit_to(scheduler);
+    if (i < 2) scheduler.step();
+  }
+  const int64_t before = scheduler.stats().step_rows;
+  scheduler.step();
+  EXPECT_GT(scheduler.stats().step_rows - before, engine_.options().row_limit);
+  while (scheduler.step()) {
+  }
+  Session session(engine_, false);
+  for (const Asked& a : asked) {
+    GenerateParams plain = a.params;
+    plain.draft_max = 0;
+    EXPECT_EQ(a.tokens, session.generate(a.prompt, plain).tokens);
+  }
+}
+
 TEST_F(SchedulerTest, RequestsFromManyThreads) {
   Scheduler scheduler(engine_, {});
   std::thread steps([&] { scheduler.run(); });
