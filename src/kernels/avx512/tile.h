@@ -27,7 +27,7 @@ constexpr int kGroups = 32 / 4;  // 4-byte groups of 32 inputs
 
 struct Words {
   __m512i v[kGroups];  // 32 unsigned weights of each of 16 rows
-  __m512i operator()(int g) const { return v[g]; }
+  NEXTN_INLINE_MEMBER __m512i operator()(int g) const { return v[g]; }
 };
 
 NEXTN_INLINE __m512i word_at(const uint8_t* p) {
