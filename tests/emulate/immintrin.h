@@ -7,6 +7,9 @@
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 
+#include <cstdint>
+#include <cstring>
+
 namespace nextn::emulated {
 
 static inline simde__m512 floats(__m256 low, __m256 high) {
@@ -69,6 +72,21 @@ static inline void mask_storeu_ps(void* p, __mmask16 mask, simde__m512 a) {
 static inline simde__m512i mulhi_epu16(simde__m512i a, simde__m512i b) {
   return ints(_mm256_mulhi_epu16(half(a, 0), half(b, 0)), _mm256_mulhi_epu16(half(a, 1), half(b, 1)));
 }
+static inline simde__m512i i32gather_epi32(simde__m512i index, const void* from, int scale) {
+  int32_t at[16], all[16];
+  simde_mm512_storeu_si512(at, index);
+  for (int i = 0; i < 16; i++)
+    std::memcpy(&all[i], static_cast<const char*>(from) + int64_t{at[i]} * scale, sizeof *all);
+  return simde_mm512_loadu_si512(all);
+}
+static inline simde__m512i i32gather_epi64(__m256i index, const void* from, int scale) {
+  int32_t at[8];
+  int64_t all[8];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), index);
+  for (int i = 0; i < 8; i++)
+    std::memcpy(&all[i], static_cast<const char*>(from) + int64_t{at[i]} * scale, sizeof *all);
+  return simde_mm512_loadu_si512(all);
+}
 static inline int reduce_add_epi32(simde__m512i a) {
   uint32_t all[16], sum = 0;
   simde_mm512_storeu_si512(all, a);
@@ -93,6 +111,10 @@ static inline uint32_t reduce_max_epu32(simde__m512i a) {
 #define _mm512_maskz_cvtps_epi32 ::nextn::emulated::maskz_cvtps_epi32
 #define _mm512_maskz_loadu_ps ::nextn::emulated::maskz_loadu_ps
 #define _mm512_mask_storeu_ps ::nextn::emulated::mask_storeu_ps
+#undef _mm512_i32gather_epi32
+#undef _mm512_i32gather_epi64
+#define _mm512_i32gather_epi32 ::nextn::emulated::i32gather_epi32
+#define _mm512_i32gather_epi64 ::nextn::emulated::i32gather_epi64
 #define _mm512_mulhi_epu16 ::nextn::emulated::mulhi_epu16
 #define _mm512_reduce_add_epi32 ::nextn::emulated::reduce_add_epi32
 #define _mm512_reduce_max_epu32 ::nextn::emulated::reduce_max_epu32
