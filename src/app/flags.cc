@@ -39,8 +39,7 @@ constexpr std::pair<const char*, const char*> kRefused[] = {
     {"-tb", "prompt and text use the same threads: -t"},
     {"--threads-batch", "prompt and text use the same threads: -t"},
     {"--draft-n-max", "expected --spec-draft-n-max"},
-    {"--chat", "not yet: -p continues a text as it stands"},
-    {"-cnv", "not yet: -p continues a text as it stands"},
+    {"-cnv", "--chat answers once; a conversation is not there yet"},
 };
 
 KvType kv_type(const std::string& flag, const std::string& name) {

@@ -15,6 +15,7 @@
 #include "engine/calibration.h"
 #include "engine/logits_dump.h"
 #include "engine/session.h"
+#include "engine/tokenizer_loader.h"
 
 namespace nextn {
 
@@ -23,10 +24,11 @@ namespace {
 struct RunFlags {
   ModelFlags model;
   std::string prompt, prompt_file, tokens, logits;
+  std::string system_prompt, chat_template_file, chat_template_kwargs;
   std::vector<std::string> stops, logit_bias;
   int64_t n_predict = -1;
   int64_t seed = -1;
-  bool json = false, ignore_eos = false;
+  bool json = false, ignore_eos = false, chat = false;
   SamplerParams sampling;
 };
 
@@ -64,10 +66,28 @@ std::pair<int32_t, float> parse_bias(const std::string& text) {
   return {id, text[sign] == '-' ? -bias : bias};
 }
 
+// The conversation that --chat asks for, as the file's template has it.
+std::string chat_prompt(const RunFlags& flags, const std::string& text, const Engine& engine) {
+  ChatOptions options;
+  if (!flags.chat_template_kwargs.empty()) {
+    options.variables = nlohmann::ordered_json::parse(flags.chat_template_kwargs, nullptr, false);
+    if (!options.variables.is_object()) {
+      fail(ErrorCode::kUsage, "--chat-template-kwargs: expected a JSON object, found '{}'", flags.chat_template_kwargs);
+    }
+  }
+  auto messages = nlohmann::ordered_json::array();
+  if (!flags.system_prompt.empty()) messages.push_back({{"role", "system"}, {"content", flags.system_prompt}});
+  messages.push_back({{"role", "user"}, {"content", text}});
+  const std::string source = flags.chat_template_file.empty() ? "" : read_prompt_file(flags.chat_template_file);
+  return load_chat_template(engine.file(), source).render(messages, options);
+}
+
 std::vector<int32_t> prompt_tokens(const RunFlags& flags, const CLI::App& app, const Engine& engine) {
   if (app.count("--tokens") > 0) return parse_tokens(flags.tokens);
-  return engine.tokenizer().encode(app.count("--file") > 0 ? read_prompt_file(flags.prompt_file) : flags.prompt, true,
-                                   true);
+  const std::string text = app.count("--file") > 0 ? read_prompt_file(flags.prompt_file) : flags.prompt;
+  // A template writes the special tokens itself.
+  if (flags.chat) return engine.tokenizer().encode(chat_prompt(flags, text, engine), false, true);
+  return engine.tokenizer().encode(text, true, true);
 }
 
 std::vector<MemoryPart> memory_parts(const Engine& engine, const Session& session) {
@@ -226,6 +246,10 @@ void add_flags(CLI::App& app, RunFlags& flags) {
   app.add_option("-p,--prompt", flags.prompt, "the text to continue");
   app.add_option("-f,--file", flags.prompt_file, "a file that has it (- for stdin); one newline at its end is dropped");
   app.add_option("--tokens", flags.tokens, "the prompt as token ids: 1,2,3");
+  app.add_flag("--chat", flags.chat, "the prompt is what a user says: put it through the file's chat template");
+  app.add_option("--sys,--system-prompt", flags.system_prompt, "with --chat: what the model is told first");
+  app.add_option("--chat-template-kwargs", flags.chat_template_kwargs, "JSON object: names for the template");
+  app.add_option("--chat-template-file", flags.chat_template_file, "a Jinja template instead of the file's own");
   app.add_option("-n,--predict,--n-predict", flags.n_predict, "tokens to write at most (default: until the text ends)");
   app.add_option("-r,--stop,--reverse-prompt", flags.stops, "end before this text; may be given several times");
   app.add_option("-s,--seed", flags.seed, "seed of the sampler (default: drawn, and reported)");
@@ -246,6 +270,10 @@ void add_flags(CLI::App& app, RunFlags& flags) {
 void check_flags(const CLI::App& app, const RunFlags& flags) {
   const size_t prompts = app.count("--prompt") + app.count("--file") + app.count("--tokens");
   if (prompts != 1) fail(ErrorCode::kUsage, "expected one of -p, -f and --tokens, found {}", prompts);
+  if (flags.chat && app.count("--tokens") > 0) fail(ErrorCode::kUsage, "--chat: expected -p or -f, found --tokens");
+  for (const char* flag : {"--system-prompt", "--chat-template-kwargs", "--chat-template-file"}) {
+    if (app.count(flag) > 0 && !flags.chat) fail(ErrorCode::kUsage, "{}: expected --chat beside it", flag);
+  }
   for (const std::string& stop : flags.stops) {
     if (stop.empty()) fail(ErrorCode::kUsage, "--stop: expected some text, found none");
   }

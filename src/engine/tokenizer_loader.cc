@@ -41,4 +41,14 @@ std::unique_ptr<Tokenizer> load_tokenizer(const gguf::File& file) {
   }
 }
 
+ChatTemplate load_chat_template(const gguf::File& file, std::string_view source) {
+  const std::vector<std::string_view> tokens = file.strings("tokenizer.ggml.tokens");
+  const auto text = [&](const char* name) -> std::string {
+    const std::string key = std::string("tokenizer.ggml.") + name;
+    return file.has(key) && file.u32(key) < tokens.size() ? std::string(tokens[file.u32(key)]) : "";
+  };
+  if (source.empty()) source = file.string_or("tokenizer.chat_template", "");
+  return ChatTemplate(source, text("bos_token_id"), text("eos_token_id"));
+}
+
 }  // namespace nextn
