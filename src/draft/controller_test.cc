@@ -174,6 +174,75 @@ TEST(DraftController, LeavesADrafterAloneThatGivesUp) {
   EXPECT_LT(n_asked, 60);
 }
 
+// ms for n_users texts of 96 tokens that share their steps, each with a controller of its own, mean of kTexts. verify:
+// by rows - 1, up to four rows for each user.
+double together(const std::vector<double>& verify, double draft, double accept, size_t n_users) {
+  double ms = 0;
+  for (int seed = 0; seed < kTexts; seed++) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
+    std::uniform_real_distribution<double> uniform(0, 1);
+    StepCosts costs(verify, {draft, draft});
+    struct User {
+      DraftController controller;
+      int left = 96, n_verified = 0;
+      std::vector<bool> right = {};
+    };
+    std::vector<User> users;
+    for (size_t i = 0; i < n_users; i++) users.push_back({DraftController(costs, kMaxDraft)});
+    for (size_t first = 0; std::ranges::any_of(users, [](const User& u) { return u.left > 0; }); first++) {
+      const int n_writing = static_cast<int>(std::ranges::count_if(users, [](const User& u) { return u.left > 0; }));
+      Company all = {n_writing, static_cast<double>(n_writing), 0};
+      int spare = static_cast<int>(verify.size()) - n_writing;
+      for (size_t i = 0; i < n_users; i++) {
+        User& u = users[(first + i) % n_users];
+        if (u.left <= 0) continue;
+        u.right.clear();
+        u.controller.begin_cycle(std::min({static_cast<int>(kMaxDraft), spare, u.left - 1}),
+                                 {all.rows - 1, all.tokens - 1, all.draft_ms});
+        while (u.controller.wants_draft()) {
+          u.right.push_back(uniform(random) < accept);
+          u.controller.drafted(static_cast<float>(uniform(random)));
+        }
+        u.n_verified = u.controller.n_to_verify();
+        spare -= u.n_verified;
+        all.rows += u.n_verified;
+        all.tokens += u.controller.expected_tokens(u.n_verified) - 1;
+        all.draft_ms += static_cast<double>(u.right.size()) * draft;
+      }
+      const double verify_ms = verify[static_cast<size_t>(all.rows) - 1];
+      for (User& u : users) {
+        if (u.left <= 0) continue;
+        int n = 0;
+        while (n < u.n_verified && u.right[static_cast<size_t>(n)]) n++;
+        for (int j = 0; j <= std::min(n, static_cast<int>(u.right.size()) - 1); j++) {
+          u.controller.saw(j, u.right[static_cast<size_t>(j)]);
+        }
+        u.controller.end_cycle(u.n_verified, n + 1, static_cast<double>(u.right.size()) * draft, verify_ms);
+        u.left -= n + 1;
+      }
+      costs.saw_verify(all.rows, verify_ms);
+      ms += (verify_ms + all.draft_ms) / kTexts;
+    }
+  }
+  return ms;
+}
+
+TEST(DraftController, SeveralSequencesShareOneBudget) {
+  // A Zen 3 (bench/LOG.md Z5): rows beyond the second cost a third of a step.
+  std::vector<double> verify = {114, 136};
+  while (verify.size() < 16) verify.push_back(verify.back() + 32);
+  for (const size_t n_users : {2u, 4u}) {
+    const double plain = 96 * verify[n_users - 1];
+    for (const double draft : {5.0, 14.0}) {
+      for (const double accept : {0.0, 0.4, 0.75, 0.95}) {
+        EXPECT_GT(plain / together(verify, draft, accept, n_users), 0.955)
+            << n_users << " users, " << draft << ", " << accept;
+      }
+    }
+    EXPECT_GT(plain / together(verify, 5, 0.95, n_users), n_users == 2 ? 1.3 : 1.03);
+  }
+}
+
 TEST(DraftController, FollowsAChangeOfContentWithin64Tokens) {
   for (const Machine& machine : {kMachines[0], kMachines[1], kMachines[3]}) {
     for (const bool improving : {false, true}) {
