@@ -323,16 +323,16 @@ class WrongFiles(Case):
 
 class Run(Case):
     def test_chat(self):
-        said = self.json("--chat", "-p", "Hi", "-n", 4)
-        raw = self.json("-p", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", "-n", 4)
+        said = self.json("--chat", "-p", "Hi", "-n", 4, "--temp", 0)
+        raw = self.json("-p", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", "-n", 4, "--temp", 0)
         self.assertEqual(said["tokens"], raw["tokens"])
         self.assertEqual(said["timings"]["prompt_n"], raw["timings"]["prompt_n"])
         with tempfile.NamedTemporaryFile("w", suffix=".jinja") as t:
             t.write("{{ messages[0].content }}{{ messages[1].content }}{{ x }}")
             t.flush()
             own = self.json("--chat", "-p", "b", "--system-prompt", "a", "--chat-template-file", t.name,
-                            "--chat-template-kwargs", '{"x": "c"}', "-n", 4)
-        self.assertEqual(own["tokens"], self.json("-p", "abc", "-n", 4)["tokens"])
+                            "--chat-template-kwargs", '{"x": "c"}', "-n", 4, "--temp", 0)
+        self.assertEqual(own["tokens"], self.json("-p", "abc", "-n", 4, "--temp", 0)["tokens"])
         self.refused("run", "--chat", "--tokens", "1", mentions=["--chat: expected -p or -f, found --tokens"])
         self.refused("run", "-p", "a", "--system-prompt", "b", mentions=["--system-prompt: expected --chat beside it"])
         self.refused("run", "-m", MIXED, "--chat", "-p", "a", "--chat-template-kwargs", "1",
