@@ -52,7 +52,7 @@ void read_arguments(Json& message) {
     if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) continue;
     Json& function = call["function"];
     if (!function.contains("arguments") || !function["arguments"].is_string()) continue;
-    Json arguments = Json::parse(function["arguments"].get<std::string>(), nullptr, false);
+    Json arguments = jinja::parse_json(function["arguments"].get_ref<const std::string&>());
     if (arguments.is_object()) function["arguments"] = std::move(arguments);
   }
 }

@@ -468,8 +468,8 @@ const std::map<std::string, Filter>& filters() {
        }},
       {"from_json",
        [](S, V v, A) -> Value {
-         const auto json = nlohmann::ordered_json::parse(string_of(&v, "from_json"), nullptr, false);
-         if (json.is_discarded()) throw std::string("from_json: expected JSON");
+         const auto json = parse_json(string_of(&v, "from_json"));
+         if (json.is_discarded()) throw std::string("from_json: expected JSON of a hundred levels at most");
          return Value::of(json);
        }},
       {"length", [](S, V v, A) -> Value { return length(v); }},

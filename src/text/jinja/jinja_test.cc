@@ -107,6 +107,9 @@ TEST(Jinja, WhatATemplateMayTakeIsBounded) {
                      "{% endfor %}{{ n.m() }}"),
             "chat template:1: macro m: expected a call where it is known");
   EXPECT_EQ(error_of("{{ range(1000000) }}"), "chat template:1: range: expected at most 100000 numbers");
+  EXPECT_EQ(error_of("{{ ('[' * 99999 ~ ']' * 99999) | from_json }}"),
+            "chat template:1: from_json: expected JSON of a hundred levels at most");
+  EXPECT_EQ(error_of("{{ ('[' * 90 ~ ']' * 90) | from_json | length }}"), "no error: 1");
   const std::string open(100000, '('), closed(100000, ')');
   EXPECT_NE(error_of("{{ " + open + "1" + closed + " }}").find("expected at most"), std::string::npos);
   std::string sum = "1";

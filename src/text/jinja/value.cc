@@ -341,6 +341,17 @@ std::string to_json(const Value& value, int indent, bool sort_keys) {
   return out;
 }
 
+nlohmann::ordered_json parse_json(std::string_view text) {
+  using Json = nlohmann::ordered_json;
+  bool deep = false;
+  const auto within = [&](int depth, Json::parse_event_t, Json&) {
+    deep |= depth > kMaxDepth;
+    return depth <= kMaxDepth;
+  };
+  Json json = Json::parse(text, within, false);
+  return deep ? Json(Json::value_t::discarded) : json;
+}
+
 std::u32string decode(std::string_view text) {
   std::u32string out;
   for (size_t i = 0; i < text.size();) {

@@ -107,6 +107,9 @@ int compare(const Value& a, const Value& b);
 // std::string for what JSON has not got.
 std::string to_json(const Value& value, int indent, bool sort_keys);
 
+// The JSON of a text; discarded where it is none, or nested deeper than what goes over it by recursion may go.
+nlohmann::ordered_json parse_json(std::string_view text);
+
 // Code points of a string and back.
 std::u32string decode(std::string_view text);
 std::string encode(std::u32string_view text);
