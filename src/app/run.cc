@@ -16,7 +16,6 @@
 #include "engine/logits_dump.h"
 #include "engine/session.h"
 #include "engine/tokenizer_loader.h"
-#include "text/jinja/value.h"
 
 namespace nextn {
 
@@ -71,7 +70,7 @@ std::pair<int32_t, float> parse_bias(const std::string& text) {
 std::string chat_prompt(const RunFlags& flags, const std::string& text, const Engine& engine) {
   ChatOptions options;
   if (!flags.chat_template_kwargs.empty()) {
-    options.variables = jinja::parse_json(flags.chat_template_kwargs);
+    options.variables = parse_chat_json(flags.chat_template_kwargs);
     if (!options.variables.is_object()) {
       fail(ErrorCode::kUsage, "--chat-template-kwargs: expected a JSON object, found '{}'", flags.chat_template_kwargs);
     }

@@ -1,10 +1,8 @@
 #include "text/chat/chat_template.h"
 
-#include <ctime>
-
 #include "base/error.h"
-#include "text/jinja/interpreter.h"
-#include "text/jinja/parser.h"
+#include "text/jinja/sandbox.h"
+#include "text/jinja/value.h"
 
 namespace nextn {
 
@@ -52,15 +50,23 @@ void read_arguments(Json& message) {
     if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) continue;
     Json& function = call["function"];
     if (!function.contains("arguments") || !function["arguments"].is_string()) continue;
-    Json arguments = jinja::parse_json(function["arguments"].get_ref<const std::string&>());
+    Json arguments = parse_chat_json(function["arguments"].get_ref<const std::string&>());
     if (arguments.is_object()) function["arguments"] = std::move(arguments);
   }
 }
 
 }  // namespace
 
+Json parse_chat_json(std::string_view text) {
+  try {
+    return jinja::parse_json(text);
+  } catch (const jinja::Raised&) {
+    return Json(Json::value_t::discarded);
+  }
+}
+
 ChatTemplate::ChatTemplate(std::string_view source, std::string bos, std::string eos)
-    : body_(jinja::parse(source.empty() ? kChatMl : source)), bos_(std::move(bos)), eos_(std::move(eos)) {
+    : template_(source.empty() ? kChatMl : source), bos_(std::move(bos)), eos_(std::move(eos)) {
   reads_parts_ = reads_parts();
 }
 
@@ -83,7 +89,7 @@ std::string ChatTemplate::run(const Json& messages, const ChatOptions& options) 
   names["add_generation_prompt"] = options.add_generation_prompt;
   names["bos_token"] = bos_;
   names["eos_token"] = eos_;
-  return jinja::render(body_, jinja::Value::of(names), {}, std::time(nullptr));
+  return template_.render(names);
 }
 
 std::string ChatTemplate::render(const Json& messages, const ChatOptions& options) const {

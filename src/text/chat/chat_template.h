@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "text/jinja/ast.h"
+#include "text/jinja/template.h"
 
 namespace nextn {
 
@@ -14,6 +14,10 @@ struct ChatOptions {
   bool add_generation_prompt = true;                                    // the prompt ends where the answer begins
   nlohmann::ordered_json variables = nlohmann::ordered_json::object();  // further names: enable_thinking ..
 };
+
+// What a client sends as JSON within a text. Discarded where it is none, or nested so deep that it could not be a
+// template's.
+nlohmann::ordered_json parse_chat_json(std::string_view text);
 
 class ChatTemplate {
  public:
@@ -30,7 +34,7 @@ class ChatTemplate {
   std::string run(const nlohmann::ordered_json& messages, const ChatOptions& options) const;
   bool reads_parts() const;
 
-  jinja::Body body_;
+  jinja::Template template_;
   std::string bos_, eos_;
   bool reads_parts_ = false;
 };

@@ -1,75 +1,165 @@
-// What a template is parsed into.
+// What a template says: expressions and statements as the parser hands them to the interpreter.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "text/jinja/value.h"
 
 namespace nextn::jinja {
 
-struct Expr;
-using ExprPtr = std::unique_ptr<Expr>;
+struct Expression;
+struct Statement;
+using ExpressionPtr = std::unique_ptr<Expression>;
+using Block = std::vector<Statement>;
 
-enum class ExprKind : uint8_t {
-  kLiteral,
-  kName,       // name
-  kList,       // args
-  kTuple,      // args
-  kDict,       // args: key, value, key, value ..
-  kAttribute,  // args[0] . name
-  kItem,       // args[0] [args[1]]
-  kSlice,      // args[0] [args[1] : args[2] : args[3]], nullptr where left out
-  kCall,       // args[0] (args[1].., named)
-  kFilter,     // args[0] | name (args[1].., named)
-  kTest,       // args[0] is name (args[1]..)
-  kUnary,      // name args[0]: not, -, +
-  kBinary,     // args[0] name args[1]: and, or and operators
-  kCompare,    // args[0] names[0] args[1] names[1] args[2] ..
-  kCondition,  // args[1] if args[0] else args[2], which may be nullptr
+// (a, b, name=c, *more_positional, **more_named)
+struct CallArguments {
+  std::vector<ExpressionPtr> positional;
+  std::vector<std::pair<std::string, ExpressionPtr>> named;
+  ExpressionPtr more_positional, more_named;  // null without
 };
 
-struct Expr {
-  ExprKind kind;
+enum class UnaryOp { kNot, kMinus, kPlus };
+enum class BinaryOp { kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kModulo, kPower, kAnd, kOr };
+enum class CompareOp { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn };
+
+struct Literal {
+  Value value;
+};
+struct Name {
+  std::string name;
+};
+struct ListLiteral {
+  std::vector<ExpressionPtr> items;
+};
+struct TupleLiteral {
+  std::vector<ExpressionPtr> items;
+};
+struct DictLiteral {
+  std::vector<std::pair<ExpressionPtr, ExpressionPtr>> entries;
+};
+struct Unary {
+  UnaryOp op;
+  ExpressionPtr operand;
+};
+struct Binary {
+  BinaryOp op;
+  ExpressionPtr left, right;
+};
+struct Comparison {  // a < b <= c
+  ExpressionPtr first;
+  std::vector<std::pair<CompareOp, ExpressionPtr>> rest;
+};
+struct Concatenation {  // a ~ b ~ c
+  std::vector<ExpressionPtr> parts;
+};
+struct Conditional {
+  ExpressionPtr condition, then, otherwise;  // otherwise: null without else
+};
+struct Attribute {
+  ExpressionPtr object;
+  std::string name;
+};
+struct Subscript {
+  ExpressionPtr object, key;
+};
+struct Slice {
+  ExpressionPtr object, start, stop, step;  // null where left out
+};
+struct Call {
+  ExpressionPtr callee;
+  CallArguments arguments;
+};
+struct FilterCall {
+  ExpressionPtr input;  // null: the text of the block that is filtered
+  std::string name;
+  CallArguments arguments;
+};
+struct TestCall {
+  ExpressionPtr input;
+  std::string name;
+  CallArguments arguments;
+};
+
+struct Expression {
   int line;
-  std::string name = {};
-  Value literal = {};
-  std::vector<ExprPtr> args = {};
-  std::vector<std::pair<std::string, ExprPtr>> named = {};
-  std::vector<std::string> names = {};
-  int depth = 1;  // of nesting
+  int depth;  // of the tree below, itself included
+  std::variant<Literal, Name, ListLiteral, TupleLiteral, DictLiteral, Unary, Binary, Comparison, Concatenation,
+               Conditional, Attribute, Subscript, Slice, Call, FilterCall, TestCall>
+      node;
 };
 
-struct Stmt;
-using Body = std::vector<Stmt>;
-
-enum class StmtKind : uint8_t {
-  kText,      // text
-  kPrint,     // exprs[0]
-  kIf,        // exprs[i]: bodies[i]; one more body: else
-  kFor,       // names in exprs[0] if exprs[1]: bodies[0] else bodies[1]
-  kSet,       // names = exprs[0]; or object.names[0] where object is not empty
-  kSetBlock,  // names[0] = bodies[0] | filters
-  kMacro,     // text(names, defaults: exprs, nullptr where there is none): bodies[0]
-  kFilter,    // bodies[0] | filters
-  kGroup,     // bodies[0], in a scope of its own
-  kBreak,
-  kContinue,
+// What can be assigned to: name, name.attribute (of a namespace), or several of them.
+struct Target {
+  std::string name, attribute;
+  std::vector<Target> parts;
+  int line = 0;
+  bool is_tuple = false;
 };
 
-struct Stmt {
-  StmtKind kind;
+struct Signature {
+  std::vector<std::string> names;
+  std::vector<ExpressionPtr> defaults;  // of the last names
+};
+
+struct Data {
+  std::string text;
+};
+struct Output {
+  ExpressionPtr value;
+};
+struct Assign {
+  Target target;
+  ExpressionPtr value;
+};
+struct AssignBlock {
+  Target target;
+  ExpressionPtr filter;  // null without
+  Block body;
+};
+struct If {
+  std::vector<std::pair<ExpressionPtr, Block>> branches;
+  Block otherwise;
+};
+struct For {
+  Target target;
+  ExpressionPtr items, filter;  // filter: null without
+  bool recursive;
+  Block body, otherwise;
+};
+struct MacroDefinition {
+  std::string name;
+  Signature signature;
+  Block body;
+  bool uses_varargs = false, uses_kwargs = false, uses_caller = false;
+};
+struct CallBlock {
+  std::unique_ptr<MacroDefinition> caller;
+  ExpressionPtr call;
+};
+struct FilterBlock {
+  ExpressionPtr filter;
+  Block body;
+};
+struct With {
+  std::vector<std::pair<Target, ExpressionPtr>> values;
+  Block body;
+};
+struct Scoped {  // a block whose variables end with it: {% generation %}
+  Block body;
+};
+struct Break {};
+struct Continue {};
+
+struct Statement {
   int line;
-  std::string text = {};
-  std::string object = {};
-  std::vector<std::string> names = {};
-  std::vector<ExprPtr> exprs = {};
-  std::vector<Body> bodies = {};
-  ExprPtr filters = {};  // a chain whose innermost argument is the name kFiltered
+  std::variant<Data, Output, Assign, AssignBlock, If, For, std::unique_ptr<MacroDefinition>, CallBlock, FilterBlock,
+               With, Scoped, Break, Continue>
+      node;
 };
-
-constexpr const char* kFiltered = "";  // what a filter block filters
 
 }  // namespace nextn::jinja

@@ -1,31 +1,22 @@
-// The filters, tests and methods that values have. What is wrong is thrown as a std::string, which the interpreter
-// completes with the line.
+// What templates find without having defined it. Each finder gives null for an unknown name.
 #pragma once
 
-#include <functional>
-#include <string>
-
-#include "text/jinja/value.h"
+#include "text/jinja/objects.h"
 
 namespace nextn::jinja {
 
-// What a filter may do besides: call others by name (map, select ..), and ask whether so much text or so many elements
-// are too many.
-struct Sandbox {
-  std::function<void(size_t)> check_size;
-};
+using FilterRun = Value (*)(Interpreter&, const Value& input, const Arguments&);
+FilterRun find_filter(std::string_view name);  // filters.cc, sequence_filters.cc
+FilterRun find_sequence_filter(std::string_view name);
 
-// value | name(arguments)
-Value apply_filter(const Sandbox& sandbox, const std::string& name, const Value& value, const Arguments& arguments);
-// value is name(arguments)
-bool apply_test(const std::string& name, const Value& value, const Arguments& arguments);
-// value.name or value["name"]: a method, or undefined. Methods that would change a value are refused.
-Value method_of(const Sandbox& sandbox, const Value& value, const std::string& name);
+using TestRun = bool (*)(Interpreter&, const Value& input, const Arguments&);
+TestRun find_test(std::string_view name);  // tests.cc
 
-// Elements of a value as `for` sees them.
-List elements(const Value& value);
-bool contains(const Value& container, const Value& item);
-// value.name as filters read it: "a.b" goes into a, numbers are indices.
-Value look_up(const Value& value, const std::string& path);
+// A method of a str, list, tuple or dict that does not change it, or of a loop.
+Method::Run find_method(const Value& self, std::string_view name);  // methods.cc
+// The names of methods that a sandbox of jinja2 refuses, because they change a list or dict.
+bool is_forbidden_method(const Value& self, std::string_view name);
+
+const Value* find_global(std::string_view name);  // functions.cc
 
 }  // namespace nextn::jinja

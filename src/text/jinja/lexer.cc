@@ -1,275 +1,375 @@
 #include "text/jinja/lexer.h"
 
 #include <algorithm>
-#include <array>
-#include <cctype>
+#include <charconv>
+#include <cmath>
 
-#include "base/error.h"
-#include "text/jinja/value.h"
+#include "text/jinja/strings.h"
+#include "text/tokenizer/unicode.h"
 
 namespace nextn::jinja {
 
 namespace {
 
-bool is_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
+// Longest first.
+constexpr std::string_view kOperators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+                                           "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
+
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
-bool is_name(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
 
-constexpr std::array<std::string_view, 6> kLongOperators = {"//", "**", "==", "!=", ">=", "<="};
-constexpr std::string_view kOperators = "+-/*%~[](){}><=.:|,;";
+// "\r\n" and "\r" are newlines, and the one at the end does not count.
+std::string normalized(std::string_view source) {
+  std::string out;
+  out.reserve(source.size());
+  for (size_t i = 0; i < source.size(); i++) {
+    if (source[i] == '\r') {
+      out += '\n';
+      if (i + 1 < source.size() && source[i + 1] == '\n') i++;
+    } else {
+      out += source[i];
+    }
+  }
+  if (out.ends_with('\n')) out.pop_back();
+  return out;
+}
 
 class Lexer {
  public:
-  explicit Lexer(std::string_view source) {
-    for (size_t i = 0; i < source.size(); i++) {  // newlines of any kind are one
-      if (source[i] != '\r') {
-        s_ += source[i];
-      } else if (i + 1 == source.size() || source[i + 1] != '\n') {
-        s_ += '\n';
-      }
-    }
-    if (s_.ends_with('\n')) s_.pop_back();
-  }
+  explicit Lexer(std::string_view source) : source_(normalized(source)) {}
 
-  std::vector<Token> operator()() {
-    while (at_ < s_.size()) {
-      const size_t tag = next_tag();
-      std::string text = s_.substr(at_, tag - at_);
-      if (tag == s_.size()) {
-        add_text(std::move(text));
-        at_ = tag;
-        break;
-      }
-      const char kind = s_[tag + 1], mark = tag + 2 < s_.size() ? s_[tag + 2] : ' ';
-      if (mark == '-') {
-        while (!text.empty() && is_space(text.back())) text.pop_back();
-      } else if (mark != '+' && kind != '{') {
-        strip_indent(text);
-      }
-      const size_t length = s_.substr(at_, tag - at_).size();
-      add_text(std::move(text));
-      count_lines(at_, at_ + length);
-      at_ = tag + 2 + (mark == '-' || mark == '+');
-      if (kind == '#') {
-        comment();
-      } else if (kind == '%' && raw()) {
-        continue;
-      } else {
-        tag_tokens(kind);
-      }
-    }
-    add(TokenKind::kEnd, "");
+  std::vector<Token> run() {
+    while (at_ < source_.size()) text();
+    add(TokenType::kEnd, {});
     return std::move(tokens_);
   }
 
  private:
-  size_t next_tag() const {
-    for (size_t i = at_; i + 1 < s_.size(); i++) {
-      if (s_[i] == '{' && (s_[i + 1] == '{' || s_[i + 1] == '%' || s_[i + 1] == '#')) return i;
+  [[noreturn]] void error(std::string message) const { throw SyntaxError{line_, std::move(message)}; }
+
+  std::string_view rest() const { return std::string_view(source_).substr(at_); }
+  bool next_is(std::string_view text) const { return rest().starts_with(text); }
+
+  void advance(size_t n) {
+    line_ += static_cast<int>(std::count(source_.begin() + static_cast<ptrdiff_t>(at_),
+                                         source_.begin() + static_cast<ptrdiff_t>(at_ + n), '\n'));
+    at_ += n;
+  }
+  void skip_space() {
+    if (at_ == source_.size() || (source_[at_] > ' ' && source_[at_] < 0x7f)) return;
+    advance(rest().size() - strip(rest(), Side::kLeft).size());
+  }
+
+  void add(TokenType type, std::string text, Value number = {}) {
+    tokens_.push_back({type, std::move(text), std::move(number), line_});
+  }
+
+  // The text up to the next tag, and the tag.
+  void text() {
+    size_t open = at_;
+    for (;; open++) {
+      open = source_.find('{', open);
+      if (open == std::string::npos || open + 1 == source_.size()) {
+        add(TokenType::kData, source_.substr(at_));
+        return advance(source_.size() - at_);
+      }
+      const char kind = source_[open + 1];
+      if (kind == '%' || kind == '{' || kind == '#') break;
     }
-    return s_.size();
+    const char kind = source_[open + 1];
+    const size_t sign_at = open + 2;
+    const char sign =
+        sign_at < source_.size() && (source_[sign_at] == '-' || source_[sign_at] == '+') ? source_[sign_at] : 0;
+    data(open, kind == '{' && sign == 0 ? '+' : sign);
+    advance(sign == 0 ? 2 : 3);
+    if (kind == '#') return comment();
+    if (kind == '%' && raw()) return;
+    add(kind == '{' ? TokenType::kOutputBegin : TokenType::kBlockBegin, {});
+    tag(kind == '{');
   }
 
-  // Blanks before a block that begins its line.
-  void strip_indent(std::string& text) const {
-    const size_t line = text.rfind('\n') + 1;  // 0 where there is none
-    if (line == 0 && !line_starts_) return;
-    if (std::all_of(text.begin() + static_cast<std::ptrdiff_t>(line), text.end(), is_space)) text.resize(line);
-  }
-
-  void add(TokenKind kind, std::string text) { tokens_.push_back({kind, std::move(text), line_}); }
-  void add_text(std::string text) {
-    if (!text.empty()) add(TokenKind::kText, std::move(text));
-  }
-  void count_lines(size_t from, size_t to) {
-    line_ += static_cast<int>(
-        std::count(s_.begin() + static_cast<std::ptrdiff_t>(from), s_.begin() + static_cast<std::ptrdiff_t>(to), '\n'));
-  }
-
-  // Goes past an end of a tag, `end` being its last two characters, at at_; false where there is none.
-  bool take_end(std::string_view end) {
-    const size_t from = at_;
-    const char mark = s_[at_];
-    size_t to = at_ + ((mark == '-' || mark == '+') ? 1 : 0);
-    if (std::string_view(s_).substr(to, 2) != end || (mark == '+' && end == "}}")) return false;
-    to += 2;
-    if (mark == '-') {
-      while (to < s_.size() && is_space(s_[to])) to++;
-    } else if (mark != '+' && end != "}}" && to < s_.size() && s_[to] == '\n') {
-      to++;
+  // The text before a tag at `end`. '-' takes all white space off its end; otherwise, but for '+', white space between
+  // the start of the tag's line and the tag goes.
+  void data(size_t end, char sign) {
+    std::string_view text = std::string_view(source_).substr(at_, end - at_);
+    if (sign == '-') {
+      text = strip(text, Side::kRight);
+    } else if (sign != '+') {
+      const size_t newline = text.rfind('\n');
+      const size_t begin = newline == text.npos ? 0 : newline + 1;
+      if ((begin > 0 || line_starting_) && strip(text.substr(begin), Side::kLeft).empty()) text = text.substr(0, begin);
     }
-    at_ = to;
-    line_starts_ = s_[to - 1] == '\n';
-    count_lines(from, to);
-    return true;
+    if (!text.empty()) add(TokenType::kData, std::string(text));
+    advance(end - at_);
   }
 
   void comment() {
-    const int line = line_;
-    for (; at_ < s_.size(); at_++) {
-      if (take_end("#}")) return;
-      line_ += s_[at_] == '\n';
-    }
-    fail_at(line, "expected an end of the comment, #}");
+    const size_t end = source_.find("#}", at_);
+    if (end == std::string::npos) error("expected #} at the end of a comment, found the end of the template");
+    const char sign = end > at_ ? source_[end - 1] : 0;
+    advance(end - at_);
+    close("#}", sign, true);
   }
 
-  // {% raw %} .. {% endraw %}: at_ is behind "{%".
+  // Behind {% and its sign: a whole raw block, if it is one.
   bool raw() {
-    const size_t from = at_;
-    const auto skip_word = [&](std::string_view word) {
-      while (at_ < s_.size() && is_space(s_[at_])) at_++;
-      if (std::string_view(s_).substr(at_, word.size()) != word) return false;
-      at_ += word.size();
-      while (at_ < s_.size() && is_space(s_[at_])) at_++;
-      return true;
-    };
-    if (!skip_word("raw") || at_ >= s_.size() || !take_end("%}")) {
-      at_ = from;
+    const size_t begin = at_;
+    const int line = line_;
+    skip_space();
+    const bool is_raw = next_is("raw");
+    if (is_raw) advance(3);
+    skip_space();
+    if (!is_raw || !(next_is("%}") || next_is("-%}"))) {
+      at_ = begin;
+      line_ = line;
       return false;
     }
-    const size_t begin = at_;
-    for (size_t tag = s_.find("{%", begin); tag != std::string::npos; tag = s_.find("{%", tag + 2)) {
-      at_ = tag + 2;
-      const char mark = at_ < s_.size() ? s_[at_] : ' ';
-      if (mark == '-' || mark == '+') at_++;
-      std::string text = s_.substr(begin, tag - begin);
-      if (!skip_word("endraw") || at_ >= s_.size() || !take_end("%}")) continue;
-      if (mark == '-') {
-        while (!text.empty() && is_space(text.back())) text.pop_back();
-      } else if (mark != '+') {
-        strip_indent(text);
-      }
-      add_text(std::move(text));
-      count_lines(begin, tag);
+    const bool stripped = next_is("-");
+    if (stripped) advance(1);
+    close("%}", stripped ? '-' : 0, false);
+
+    for (size_t open = at_; (open = source_.find("{%", open)) != std::string::npos; open += 2) {
+      const char next = open + 2 < source_.size() ? source_[open + 2] : 0;
+      const char sign = next == '-' || next == '+' ? next : 0;
+      const size_t name_at = open + (sign == 0 ? 2 : 3);
+      std::string_view tail = strip(std::string_view(source_).substr(name_at), Side::kLeft);
+      if (!tail.starts_with("endraw")) continue;
+      tail = strip(tail.substr(6), Side::kLeft);
+      const char end_sign = tail.starts_with('-') || tail.starts_with('+') ? tail[0] : 0;
+      if (!tail.substr(end_sign == 0 ? 0 : 1).starts_with("%}")) continue;
+      data(open, sign);
+      advance(source_.size() - tail.size() - at_ + (end_sign == 0 ? 0 : 1));
+      close("%}", end_sign, true);
       return true;
     }
-    fail_at(line_, "expected {% endraw %}");
+    error("expected {% endraw %}, found the end of the template");
   }
 
-  void tag_tokens(char kind) {
-    const bool print = kind == '{';
-    const int line = line_;
-    add(print ? TokenKind::kPrintBegin : TokenKind::kBlockBegin, "");
-    int open = 0;  // brackets: in them }} ends two of them
-    while (at_ < s_.size()) {
-      if (open == 0 && take_end(print ? "}}" : "%}")) {
-        add(print ? TokenKind::kPrintEnd : TokenKind::kBlockEnd, "");
-        return;
-      }
-      const char c = s_[at_];
-      if (is_space(c)) {
-        line_ += c == '\n';
-        at_++;
-      } else if (c == '\'' || c == '"') {
-        string(c);
-      } else if (is_digit(c)) {
-        number();
-      } else if (is_name(c)) {
-        const size_t from = at_;
-        while (at_ < s_.size() && is_name(s_[at_])) at_++;
-        add(TokenKind::kName, s_.substr(from, at_ - from));
-      } else {
-        const std::string_view two = std::string_view(s_).substr(at_, 2);
-        const size_t n = std::ranges::find(kLongOperators, two) != kLongOperators.end() ? 2 : 1;
-        if (n == 1 && kOperators.find(c) == std::string_view::npos) {
-          fail_at(line_, fmt::format("expected an operator, found '{}'", c));
+  // The end of a tag, and what goes with it: white space after '-', else one newline where blocks are trimmed.
+  void close(std::string_view end, char sign, bool trim) {
+    advance(end.size());
+    line_starting_ = false;
+    const size_t begin = at_;
+    if (sign == '-') {
+      skip_space();
+    } else if (trim && sign != '+' && next_is("\n")) {
+      advance(1);
+    }
+    if (at_ > begin) line_starting_ = source_[at_ - 1] == '\n';
+  }
+
+  // The tokens of a tag up to its end.
+  void tag(bool output) {
+    const std::string_view end = output ? "}}" : "%}";
+    std::string open;  // the closing brackets that are waited for
+    for (;;) {
+      if (at_ == source_.size()) return;
+      if (open.empty()) {
+        const char sign = next_is("-") || (!output && next_is("+")) ? source_[at_] : 0;
+        if (rest().substr(sign == 0 ? 0 : 1).starts_with(end)) {
+          add(output ? TokenType::kOutputEnd : TokenType::kBlockEnd, {});
+          if (sign != 0) advance(1);
+          return close(end, sign, !output);
         }
-        open += (c == '(' || c == '[' || c == '{') - (c == ')' || c == ']' || c == '}');
-        add(TokenKind::kOperator, s_.substr(at_, n));
-        at_ += n;
+      }
+      const size_t before = at_;
+      skip_space();
+      if (at_ != before) continue;
+      const char c = source_[at_];
+      if (is_digit(c)) {
+        number();
+      } else if (c == '\'' || c == '"') {
+        string();
+      } else if (!name()) {
+        operation(open);
       }
     }
-    fail_at(line, fmt::format("expected an end of the tag, {}", print ? "}}" : "%}"));
+  }
+
+  // How long the character at the start of `text` is if it may be part of a name, else 0.
+  static size_t name_character(std::string_view text) {
+    const char c = text[0];
+    if (static_cast<signed char>(c) >= 0)
+      return c == '_' || is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    const std::string_view character = characters(text.substr(0, 4))[0];
+    const CharClass kind = char_class(from_utf8(character)[0]);
+    const bool is_part = kind == CharClass::kLetter || kind == CharClass::kMark || kind == CharClass::kNumber;
+    return is_part ? character.size() : 0;
+  }
+
+  bool name() {
+    std::string_view tail = rest();
+    while (!tail.empty()) {
+      const size_t n = name_character(tail);
+      if (n == 0) break;
+      tail.remove_prefix(n);
+    }
+    const size_t n = rest().size() - tail.size();
+    if (n == 0) return false;
+    add(TokenType::kName, source_.substr(at_, n));
+    advance(n);
+    return true;
+  }
+
+  void operation(std::string& open) {
+    for (const std::string_view op : kOperators) {
+      if (!next_is(op)) continue;
+      const char c = op[0];
+      if (c == '(' || c == '[' || c == '{') {
+        open += c == '(' ? ')' : c == '[' ? ']' : '}';
+      } else if (c == ')' || c == ']' || c == '}') {
+        if (open.empty()) error(fmt::format("expected no '{}' without its opening bracket, found one", c));
+        if (open.back() != c) error(fmt::format("expected '{}', found '{}'", open.back(), c));
+        open.pop_back();
+      }
+      add(TokenType::kOperator, std::string(op));
+      return advance(op.size());
+    }
+    error("expected an expression, found " + python_quoted(characters(rest().substr(0, 4))[0]));
+  }
+
+  // Digits of a base with single underscores between, from `at`; gives the place behind them.
+  template <class IsDigit>
+  size_t digits(size_t at, const IsDigit& is_one) const {
+    while (at < source_.size() &&
+           (is_one(source_[at]) || (source_[at] == '_' && at + 1 < source_.size() && is_one(source_[at + 1]))))
+      at++;
+    return at;
   }
 
   void number() {
-    const size_t from = at_;
-    const auto digits = [&] {
-      while (at_ < s_.size() && (is_digit(s_[at_]) || s_[at_] == '_')) at_++;
+    const auto fraction_digits = [&](size_t at) {
+      return at < source_.size() && is_digit(source_[at]) ? digits(at, is_digit) : at;
     };
-    TokenKind kind = TokenKind::kInt;
-    digits();
-    if (at_ + 1 < s_.size() && s_[at_] == '.' && is_digit(s_[at_ + 1])) {
-      kind = TokenKind::kFloat;
-      at_++;
-      digits();
-    }
-    if (at_ < s_.size() && (s_[at_] == 'e' || s_[at_] == 'E')) {
-      size_t to = at_ + 1;
-      if (to < s_.size() && (s_[to] == '+' || s_[to] == '-')) to++;
-      if (to < s_.size() && is_digit(s_[to])) {
-        kind = TokenKind::kFloat;
-        at_ = to;
-        digits();
+    // A number after a dot is the index of a list: "a.0.1" has no 0.1 in it.
+    const bool after_dot = at_ > 0 && source_[at_ - 1] == '.';
+    const size_t whole = digits(at_, is_digit);
+    size_t end = whole;
+    if (!after_dot) {
+      if (end < source_.size() && source_[end] == '.') {
+        const size_t fraction = fraction_digits(end + 1);
+        if (fraction > end + 1) end = fraction;
+      }
+      if (end < source_.size() && (source_[end] | 0x20) == 'e') {
+        const size_t sign = end + 1 < source_.size() && (source_[end + 1] == '+' || source_[end + 1] == '-') ? 1 : 0;
+        const size_t exponent = fraction_digits(end + 1 + sign);
+        if (exponent > end + 1 + sign) end = exponent;
       }
     }
-    std::string text = s_.substr(from, at_ - from);
-    std::erase(text, '_');
-    add(kind, std::move(text));
+    if (end > whole) {
+      std::string text = source_.substr(at_, end - at_);
+      std::erase(text, '_');
+      double value = 0;
+      const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+      if (result.ec == std::errc::result_out_of_range)
+        value = text.find("e-") == text.npos && text.find("E-") == text.npos ? HUGE_VAL : 0;
+      add(TokenType::kNumber, text, Value(value));
+      return advance(end - at_);
+    }
+    integer();
   }
 
-  // With Python's escapes.
-  void string(char quote) {
-    const int line = line_;
-    std::string out;
-    for (at_++; at_ < s_.size() && s_[at_] != quote; at_++) {
-      line_ += s_[at_] == '\n';
-      if (s_[at_] != '\\' || at_ + 1 == s_.size()) {
-        out += s_[at_];
-        continue;
+  void integer() {
+    const char kind = at_ + 1 < source_.size() ? static_cast<char>(source_[at_ + 1] | 0x20) : ' ';
+    int base = source_[at_] != '0' ? 10 : kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 10;
+    const auto value_of = [](char c) { return is_digit(c) ? c - '0' : (c | 0x20) >= 'a' ? (c | 0x20) - 'a' + 10 : 99; };
+    const auto is_one = [&](char c) { return value_of(c) < base; };
+    size_t end = base == 10 ? at_ : digits(at_ + 2, is_one);
+    if (base != 10 && end == at_ + 2) base = 10, end = at_;
+    size_t begin = base == 10 ? at_ : at_ + 2;
+    // In Python's way: no number but zero begins with 0.
+    if (base == 10) end = digits(at_, [&](char c) { return source_[at_] == '0' ? c == '0' : is_digit(c); });
+    Integer value = 0;
+    for (; begin < end; begin++) {
+      if (source_[begin] == '_') continue;
+      if (__builtin_mul_overflow(value, Integer{base}, &value) ||
+          __builtin_add_overflow(value, Integer{value_of(source_[begin])}, &value))
+        error("expected an integer of at most 127 bits, found a larger one");
+    }
+    add(TokenType::kNumber, source_.substr(at_, end - at_), Value(value));
+    advance(end - at_);
+  }
+
+  void string() {
+    const char quote = source_[at_];
+    std::string text;
+    size_t at = at_ + 1;
+    for (; at < source_.size() && source_[at] != quote; at++) {
+      if (source_[at] != '\\') {
+        text += source_[at];
+      } else if (++at < source_.size()) {
+        escape(at, text);
       }
-      const char c = s_[++at_];
-      constexpr std::string_view kNames = "ntrbfav\\'\"", kValues = "\n\t\r\b\f\a\v\\'\"";
-      if (const size_t i = kNames.find(c); i != std::string_view::npos) {
-        out += kValues[i];
-      } else if (c == 'x' || c == 'u' || c == 'U') {
-        code_point(out, c == 'x' ? 2 : c == 'u' ? 4 : 8);
-      } else if (c != '\n') {
-        out += '\\';
-        out += c;
-      }
     }
-    if (at_ == s_.size()) fail_at(line, fmt::format("expected an end of the string, {}", quote));
-    at_++;
-    tokens_.push_back({TokenKind::kString, std::move(out), line});
+    if (at >= source_.size())
+      error(fmt::format("expected {} at the end of a string, found the end of the template", quote));
+    add(TokenType::kString, std::move(text));
+    advance(at + 1 - at_);
   }
 
-  void code_point(std::string& out, size_t n_digits) {
-    const std::string digits = s_.substr(at_ + 1, n_digits);
-    if (digits.size() < n_digits ||
-        !std::ranges::all_of(digits, [](unsigned char c) { return std::isxdigit(c) != 0; })) {
-      fail_at(line_, fmt::format("expected {} hexadecimal digits after \\{}, found '{}'", n_digits, s_[at_], digits));
+  // What follows a backslash at `at`, which is left on its last character.
+  void escape(size_t& at, std::string& text) const {
+    const char c = source_[at];
+    const size_t n_hex = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+    if (n_hex != 0) {
+      uint32_t code = 0;
+      const char* begin = source_.data() + at + 1;
+      const char* end = source_.data() + std::min(at + 1 + n_hex, source_.size());
+      const auto result = std::from_chars(begin, end, code, 16);
+      if (result.ptr != begin + n_hex || code > 0x10ffff)
+        error(fmt::format("expected {} hexadecimal digits of a character after \\{}, found others", n_hex, c));
+      append_utf8(text, code >= 0xd800 && code < 0xe000 ? kReplacement : static_cast<char32_t>(code));
+      at += n_hex;
+    } else if (c >= '0' && c <= '7') {
+      char32_t code = 0;
+      size_t n = 0;
+      for (; n < 3 && at + n < source_.size() && source_[at + n] >= '0' && source_[at + n] <= '7'; n++)
+        code = code * 8 + static_cast<char32_t>(source_[at + n] - '0');
+      append_utf8(text, code);
+      at += n - 1;
+    } else if (c == 'N') {
+      error("expected no \\N{...} in a string, found one");
+    } else if (c != '\n') {
+      constexpr std::string_view kFrom = "abfnrtv\\'\"", kTo = "\a\b\f\n\r\t\v\\'\"";
+      const size_t known = kFrom.find(c);
+      if (known == kFrom.npos) text += '\\';
+      text += known == kFrom.npos ? c : kTo[known];
     }
-    const unsigned long code = std::stoul(digits, nullptr, 16);
-    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
-      fail_at(line_, fmt::format("expected a code point, found \\{}{}", s_[at_], digits));
-    }
-    out += encode(std::u32string(1, static_cast<char32_t>(code)));
-    at_ += n_digits;
   }
 
-  std::string s_;
+  const std::string source_;
   size_t at_ = 0;
   int line_ = 1;
-  bool line_starts_ = true;  // what comes next is at the beginning of a line
+  bool line_starting_ = true;
   std::vector<Token> tokens_;
 };
 
 }  // namespace
 
-std::vector<Token> tokenize(std::string_view source) {
-  return Lexer(source)();
+std::string Token::described() const {
+  switch (type) {
+    case TokenType::kData:
+      return "text";
+    case TokenType::kOutputBegin:
+      return "{{";
+    case TokenType::kOutputEnd:
+      return "}}";
+    case TokenType::kBlockBegin:
+      return "{%";
+    case TokenType::kBlockEnd:
+      return "%}";
+    case TokenType::kString:
+      return "the string " + python_quoted(text.substr(0, 40));
+    case TokenType::kEnd:
+      return "the end of the template";
+    default:
+      return "'" + text + "'";
+  }
 }
 
-void fail_at(int line, const std::string& what) {
-  fail(ErrorCode::kFile, "chat template:{}: {}", line, what);
+std::vector<Token> tokenize(std::string_view source) {
+  return Lexer(source).run();
 }
 
 }  // namespace nextn::jinja

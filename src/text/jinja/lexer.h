@@ -1,37 +1,46 @@
-// A template's text cut into tokens: literal text, and names, strings, numbers and operators inside of {{ }} and {% %}.
-// Whitespace goes as Hugging Face renders chat templates: trim_blocks and lstrip_blocks are on.
+// Cuts a template into texts and the tokens between its delimiters, with white space trimmed as Hugging Face sets
+// jinja2 up: trim_blocks, lstrip_blocks, no newline kept at the end.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "text/jinja/value.h"
+
 namespace nextn::jinja {
 
-enum class TokenKind : uint8_t {
-  kText,
-  kBlockBegin,
+enum class TokenType {
+  kData,         // text between tags
+  kOutputBegin,  // {{
+  kOutputEnd,
+  kBlockBegin,  // {%
   kBlockEnd,
-  kPrintBegin,
-  kPrintEnd,
   kName,
   kString,
-  kInt,
-  kFloat,
+  kNumber,
   kOperator,
-  kEnd
+  kEnd,
 };
 
 struct Token {
-  TokenKind kind;
-  std::string text;  // of a string: its value
+  TokenType type;
+  std::string text;  // kString: unescaped
+  Value number;      // kNumber
   int line;
+
+  bool is_name(std::string_view name) const { return type == TokenType::kName && text == name; }
+  bool is_operator(std::string_view op) const { return type == TokenType::kOperator && text == op; }
+  std::string described() const;  // for errors
 };
 
-// The last one is kEnd. Throws Error{kFile}: "chat template:LINE: expected ..., found ...".
-std::vector<Token> tokenize(std::string_view source);
+// A syntax error, with the line that Template puts into its Error.
+struct SyntaxError {
+  int line;
+  std::string message;
+};
 
-// Throws that, for a line.
-[[noreturn]] void fail_at(int line, const std::string& what);
+// The last token is kEnd. Throws SyntaxError.
+std::vector<Token> tokenize(std::string_view source);
 
 }  // namespace nextn::jinja

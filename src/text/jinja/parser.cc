@@ -1,10 +1,10 @@
 #include "text/jinja/parser.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <initializer_list>
+#include <optional>
+#include <set>
 
 #include "text/jinja/lexer.h"
 
@@ -12,540 +12,688 @@ namespace nextn::jinja {
 
 namespace {
 
-constexpr int kMaxDepth = 200;  // of expressions and of statements
-
-std::string shown(const Token& t) {
-  switch (t.kind) {
-    case TokenKind::kText:
-      return "text";
-    case TokenKind::kBlockBegin:
-      return "'{%'";
-    case TokenKind::kBlockEnd:
-      return "'%}'";
-    case TokenKind::kPrintBegin:
-      return "'{{'";
-    case TokenKind::kPrintEnd:
-      return "'}}'";
-    case TokenKind::kString:
-      return "a string";
-    case TokenKind::kEnd:
-      return "the end of the template";
-    default:
-      return "'" + t.text + "'";
-  }
-}
+constexpr int kMaxDepth = 150;  // of the grammar's recursion, and of an expression's tree
 
 class Parser {
  public:
   explicit Parser(std::string_view source) : tokens_(tokenize(source)) {}
 
-  Body operator()() {
-    Body body = statements({});
-    if (now().kind != TokenKind::kEnd) fail_at(now().line, "expected a statement, found " + shown(now()));
-    return body;
-  }
+  Block run() { return statements({}, 1); }
 
  private:
-  // ---------------------------------------------------------------------------------------------- tokens
+  // One level deeper while it lives.
+  struct Level {
+    explicit Level(Parser& p) : parser(p) {
+      if (parser.depth_ >= kMaxDepth)
+        parser.error(fmt::format("expected at most {} levels of nesting, found more", kMaxDepth));
+      parser.depth_++;
+    }
+    ~Level() { parser.depth_--; }
+    Parser& parser;
+  };
+
   const Token& now() const { return tokens_[at_]; }
-  const Token& ahead(size_t n) const { return tokens_[std::min(at_ + n, tokens_.size() - 1)]; }
-  Token take() {
-    Token t = now();
-    if (at_ + 1 < tokens_.size()) at_++;
-    return t;
+  const Token& after() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
+  int line() const { return now().line; }
+  const Token& take() { return tokens_[at_ + 1 < tokens_.size() ? at_++ : at_]; }
+
+  [[noreturn]] void error(std::string message) const { throw SyntaxError{line(), std::move(message)}; }
+  [[noreturn]] void unexpected(std::string_view expected) const {
+    error(fmt::format("expected {}, found {}", expected, now().described()));
   }
-  bool is_op(std::string_view op) const { return now().kind == TokenKind::kOperator && now().text == op; }
-  bool is_name(std::string_view name) const { return now().kind == TokenKind::kName && now().text == name; }
-  bool take_op(std::string_view op) {
-    if (!is_op(op)) return false;
+
+  bool skip_name(std::string_view name) {
+    if (!now().is_name(name)) return false;
     take();
     return true;
   }
-  bool take_name(std::string_view name) {
-    if (!is_name(name)) return false;
+  bool skip_operator(std::string_view op) {
+    if (!now().is_operator(op)) return false;
     take();
     return true;
   }
-  void expect_op(std::string_view op) {
-    if (!take_op(op)) fail_at(now().line, fmt::format("expected '{}', found {}", op, shown(now())));
+  void expect_operator(std::string_view op) {
+    if (!skip_operator(op)) unexpected(fmt::format("'{}'", op));
   }
   void expect_name(std::string_view name) {
-    if (!take_name(name)) fail_at(now().line, fmt::format("expected '{}', found {}", name, shown(now())));
+    if (!skip_name(name)) unexpected(fmt::format("'{}'", name));
   }
-  void expect(TokenKind kind, const char* what) {
-    if (now().kind != kind) fail_at(now().line, fmt::format("expected {}, found {}", what, shown(now())));
+  std::string expect_any_name(std::string_view what = "a name") {
+    if (now().type != TokenType::kName) unexpected(what);
+    return take().text;
+  }
+  void expect(TokenType type, std::string_view what) {
+    if (now().type != type) unexpected(what);
     take();
   }
-  std::string identifier() {
-    if (now().kind != TokenKind::kName) fail_at(now().line, "expected a name, found " + shown(now()));
+
+  template <class Node>
+  ExpressionPtr finish(int line, Node node, int depth) const {
+    if (depth > kMaxDepth)
+      error(fmt::format("expected an expression at most {} levels deep, found a deeper one", kMaxDepth));
+    return std::make_unique<Expression>(Expression{line, depth, std::move(node)});
+  }
+
+  // ---- statements
+
+  // Up to a tag with one of the names, which is left to be read; to the end of the template without names. `begin` is
+  // the line of the tag before them.
+  Block statements(std::initializer_list<std::string_view> ends, int begin) {
+    const Level level(*this);
+    Block block;
+    for (;;) {
+      switch (now().type) {
+        case TokenType::kData: {
+          const int at = line();
+          block.push_back({at, Data{take().text}});
+          break;
+        }
+        case TokenType::kOutputBegin: {
+          const int at = take().line;
+          ExpressionPtr value = tuple();
+          expect(TokenType::kOutputEnd, "}}");
+          block.push_back({at, Output{std::move(value)}});
+          break;
+        }
+        case TokenType::kBlockBegin: {
+          take();
+          if (now().type == TokenType::kName && std::ranges::find(ends, now().text) != ends.end()) return block;
+          statement(block);
+          expect(TokenType::kBlockEnd, "%}");
+          break;
+        }
+        default:
+          if (ends.size() == 0) return block;
+          unexpected(fmt::format("{{% {} %}} for line {}", *(ends.end() - 1), begin));
+      }
+    }
+  }
+
+  // The body of a tag: "%} ... {% name".
+  Block body(std::initializer_list<std::string_view> ends) {
+    skip_operator(":");
+    const int begin = line();
+    expect(TokenType::kBlockEnd, "%}");
+    return statements(ends, begin);
+  }
+  Block body_to(std::string_view end) {
+    Block block = body({end});
+    take();
+    return block;
+  }
+
+  void statement(Block& block) {
+    const int at = line();
+    if (now().type != TokenType::kName) unexpected("the name of a tag");
+    const std::string name = now().text;
+    const auto add = [&](auto node) { block.push_back({at, std::move(node)}); };
+    if (name == "if") return add(if_statement());
+    if (name == "for") return add(for_statement());
+    if (name == "set") return set_statement(block, at);
+    if (name == "macro") return add(macro_statement());
+    take();
+    if (name == "call") return add(call_statement());
+    if (name == "filter") {
+      FilterBlock node;
+      node.filter = filter(nullptr, true);
+      node.body = body_to("endfilter");
+      return add(std::move(node));
+    }
+    if (name == "with") return add(with_statement());
+    if (name == "generation") {
+      const LoopDepth outside(*this, 0);
+      return add(Scoped{body_to("endgeneration")});
+    }
+    if (name == "print") {
+      for (bool first = true; now().type != TokenType::kBlockEnd; first = false) {
+        if (!first) expect_operator(",");
+        add(Output{expression()});
+      }
+      return;
+    }
+    if (name == "break" || name == "continue") {
+      if (loops_ == 0) error(fmt::format("expected '{}' inside a loop, found it outside", name));
+      if (name == "break") return add(Break{});
+      return add(Continue{});
+    }
+    at_--;
+    for (const std::string_view refused : {"extends", "include", "import", "from", "block", "autoescape", "do"}) {
+      if (name == refused)
+        error(fmt::format("expected a tag that chat templates use, found '{}', which is not supported", name));
+    }
+    unexpected("a tag");
+  }
+
+  // How many loops a break could leave from here; macros start at none.
+  struct LoopDepth {
+    LoopDepth(Parser& p, int depth) : parser(p), before(p.loops_) { parser.loops_ = depth; }
+    ~LoopDepth() { parser.loops_ = before; }
+    Parser& parser;
+    int before;
+  };
+
+  If if_statement() {
+    If node;
+    take();
+    for (;;) {
+      ExpressionPtr condition = tuple(false);
+      Block then = body({"elif", "else", "endif"});
+      node.branches.emplace_back(std::move(condition), std::move(then));
+      const std::string end = take().text;
+      if (end == "elif") continue;
+      if (end == "else") node.otherwise = body_to("endif");
+      return node;
+    }
+  }
+
+  For for_statement() {
+    For node;
+    take();
+    node.target = target(false, "in");
+    expect_name("in");
+    node.items = tuple(false, "recursive");
+    if (skip_name("if")) node.filter = expression();
+    node.recursive = skip_name("recursive");
+    {
+      const LoopDepth inside(*this, loops_ + 1);
+      node.body = body({"endfor", "else"});
+    }
+    if (take().text == "else") node.otherwise = body_to("endfor");
+    return node;
+  }
+
+  void set_statement(Block& block, int at) {
+    take();
+    Target to = target(true, {});
+    if (skip_operator("=")) {
+      ExpressionPtr value = tuple();
+      block.push_back({at, Assign{std::move(to), std::move(value)}});
+      return;
+    }
+    AssignBlock node{std::move(to), filter(nullptr, false), {}};
+    node.body = body_to("endset");
+    block.push_back({at, std::move(node)});
+  }
+
+  With with_statement() {
+    With node;
+    while (now().type != TokenType::kBlockEnd) {
+      if (!node.values.empty()) expect_operator(",");
+      Target to = target(false, {});
+      expect_operator("=");
+      node.values.emplace_back(std::move(to), expression());
+    }
+    node.body = body_to("endwith");
+    return node;
+  }
+
+  Signature signature() {
+    Signature out;
+    expect_operator("(");
+    while (!now().is_operator(")")) {
+      if (!out.names.empty()) expect_operator(",");
+      std::string name = assignable_name();
+      if (skip_operator("=")) {
+        out.defaults.push_back(expression());
+      } else if (!out.defaults.empty()) {
+        error("expected a default after parameters that have one, found none");
+      }
+      out.names.push_back(std::move(name));
+    }
+    take();
+    return out;
+  }
+
+  // Reads the rest of a macro, whose body decides which of the special variables it gets.
+  void macro_body(MacroDefinition& macro, std::string_view end) {
+    std::set<std::string, std::less<>> outer = std::exchange(special_names_, {});
+    const LoopDepth outside(*this, 0);
+    macro.body = body_to(end);
+    macro.uses_varargs = special_names_.contains("varargs");
+    macro.uses_kwargs = special_names_.contains("kwargs");
+    macro.uses_caller = special_names_.contains("caller");
+    special_names_.merge(outer);
+  }
+
+  std::unique_ptr<MacroDefinition> macro_statement() {
+    take();
+    auto macro = std::make_unique<MacroDefinition>();
+    macro->name = assignable_name();
+    macro->signature = signature();
+    macro_body(*macro, "endmacro");
+    return macro;
+  }
+
+  CallBlock call_statement() {
+    CallBlock node{std::make_unique<MacroDefinition>(), nullptr};
+    node.caller->name = "caller";
+    if (now().is_operator("(")) node.caller->signature = signature();
+    node.call = expression();
+    if (!std::holds_alternative<Call>(node.call->node)) error("expected a call after 'call', found another expression");
+    macro_body(*node.caller, "endcall");
+    return node;
+  }
+
+  // ---- targets
+
+  std::string assignable_name() {
+    static constexpr std::array<std::string_view, 6> kConstants = {"true", "false", "none", "True", "False", "None"};
+    const bool constant = std::ranges::find(kConstants, now().text) != kConstants.end();
+    if (now().type != TokenType::kName || constant) unexpected("a name to assign to");
     return take().text;
   }
 
-  // ---------------------------------------------------------------------------------------------- statements
-  // Up to a block that begins with one of `ends`, whose name comes next; or to the end of the template.
-  Body statements(std::initializer_list<std::string_view> ends) {
-    if (++depth_ > kMaxDepth)
-      fail_at(now().line, fmt::format("expected at most {} statements within each other", kMaxDepth));
-    Body body;
-    while (now().kind != TokenKind::kEnd) {
-      const int line = now().line;
-      if (now().kind == TokenKind::kText) {
-        body.push_back({.kind = StmtKind::kText, .line = line, .text = take().text});
-      } else if (now().kind == TokenKind::kPrintBegin) {
-        take();
-        body.push_back({.kind = StmtKind::kPrint, .line = line});
-        body.back().exprs.push_back(tuple(true));
-        expect(TokenKind::kPrintEnd, "'}}'");
+  Target single_target(bool with_namespace) {
+    const Level level(*this);
+    Target out;
+    out.line = line();
+    if (skip_operator("(")) {
+      out = target(with_namespace, {});
+      expect_operator(")");
+      return out;
+    }
+    out.name = assignable_name();
+    if (with_namespace && skip_operator(".")) out.attribute = expect_any_name();
+    return out;
+  }
+
+  Target target(bool with_namespace, std::string_view end) {
+    Target out;
+    out.line = line();
+    for (;;) {
+      const bool over =
+          now().type == TokenType::kBlockEnd || now().is_operator(")") || (!end.empty() && now().is_name(end));
+      if (over && (out.is_tuple || out.parts.empty())) break;
+      out.parts.push_back(single_target(with_namespace));
+      if (!skip_operator(",")) break;
+      out.is_tuple = true;
+    }
+    if (out.parts.empty()) unexpected("a name to assign to");
+    if (!out.is_tuple) return Target(std::move(out.parts[0]));
+    return out;
+  }
+
+  // ---- expressions
+
+  // One expression, or several with commas between, which are a tuple. `end`: a name that ends it.
+  ExpressionPtr tuple(bool conditionals = true, std::string_view end = {}, bool may_be_empty = false) {
+    const int at = line();
+    std::vector<ExpressionPtr> items;
+    bool is_tuple = false;
+    for (;;) {
+      const bool over = now().type == TokenType::kOutputEnd || now().type == TokenType::kBlockEnd ||
+                        now().is_operator(")") || (!end.empty() && now().is_name(end));
+      if (over) break;
+      items.push_back(conditionals ? expression() : logic_or());
+      if (!skip_operator(",")) break;
+      is_tuple = true;
+    }
+    if (!is_tuple && items.size() == 1) return std::move(items[0]);
+    if (items.empty() && !may_be_empty) unexpected("an expression");
+    return make_tuple_literal(at, std::move(items));
+  }
+
+  ExpressionPtr make_tuple_literal(int at, std::vector<ExpressionPtr> items) const {
+    int depth = 0;
+    for (const ExpressionPtr& item : items) depth = std::max(depth, item->depth);
+    return finish(at, TupleLiteral{std::move(items)}, depth + 1);
+  }
+
+  ExpressionPtr expression() {
+    const Level level(*this);
+    const int at = line();
+    ExpressionPtr out = logic_or();
+    while (skip_name("if")) {
+      Conditional node;
+      node.condition = logic_or();
+      node.then = std::move(out);
+      if (skip_name("else")) node.otherwise = expression();
+      const int depth =
+          std::max({node.condition->depth, node.then->depth, node.otherwise == nullptr ? 0 : node.otherwise->depth});
+      out = finish(at, std::move(node), depth + 1);
+    }
+    return out;
+  }
+
+  ExpressionPtr binary(int at, BinaryOp op, ExpressionPtr left, ExpressionPtr right) const {
+    const int depth = std::max(left->depth, right->depth) + 1;
+    return finish(at, Binary{op, std::move(left), std::move(right)}, depth);
+  }
+
+  ExpressionPtr logic_or() {
+    const int at = line();
+    ExpressionPtr left = logic_and();
+    while (skip_name("or")) left = binary(at, BinaryOp::kOr, std::move(left), logic_and());
+    return left;
+  }
+
+  ExpressionPtr logic_and() {
+    const int at = line();
+    ExpressionPtr left = logic_not();
+    while (skip_name("and")) left = binary(at, BinaryOp::kAnd, std::move(left), logic_not());
+    return left;
+  }
+
+  ExpressionPtr unary_node(int at, UnaryOp op, ExpressionPtr operand) const {
+    const int depth = operand->depth + 1;
+    return finish(at, Unary{op, std::move(operand)}, depth);
+  }
+
+  ExpressionPtr logic_not() {
+    const int at = line();
+    if (!skip_name("not")) return comparison();
+    const Level level(*this);
+    return unary_node(at, UnaryOp::kNot, logic_not());
+  }
+
+  std::optional<CompareOp> compare_op() {
+    static constexpr std::pair<std::string_view, CompareOp> kOps[] = {
+        {"==", CompareOp::kEqual},     {"!=", CompareOp::kNotEqual}, {"<", CompareOp::kLess},
+        {"<=", CompareOp::kLessEqual}, {">", CompareOp::kGreater},   {">=", CompareOp::kGreaterEqual}};
+    for (const auto& [text, op] : kOps) {
+      if (skip_operator(text)) return op;
+    }
+    if (skip_name("in")) return CompareOp::kIn;
+    if (now().is_name("not") && after().is_name("in")) {
+      take();
+      take();
+      return CompareOp::kNotIn;
+    }
+    return std::nullopt;
+  }
+
+  ExpressionPtr comparison() {
+    const int at = line();
+    Comparison node{sum(), {}};
+    int depth = node.first->depth;
+    while (const auto op = compare_op()) {
+      node.rest.emplace_back(*op, sum());
+      depth = std::max(depth, node.rest.back().second->depth);
+    }
+    if (node.rest.empty()) return std::move(node.first);
+    return finish(at, std::move(node), depth + 1);
+  }
+
+  ExpressionPtr sum() {
+    const int at = line();
+    ExpressionPtr left = concatenation();
+    for (;;) {
+      if (skip_operator("+")) {
+        left = binary(at, BinaryOp::kAdd, std::move(left), concatenation());
+      } else if (skip_operator("-")) {
+        left = binary(at, BinaryOp::kSubtract, std::move(left), concatenation());
       } else {
-        expect(TokenKind::kBlockBegin, "'{%'");
-        if (now().kind == TokenKind::kName && std::ranges::find(ends, now().text) != ends.end()) break;
-        body.push_back(statement(line));
+        return left;
       }
     }
-    if (now().kind == TokenKind::kEnd && ends.size() > 0) {
-      fail_at(now().line, fmt::format("expected '{}', found the end of the template", *(ends.end() - 1)));
-    }
-    depth_--;
-    return body;
   }
 
-  void end_block(std::string_view name) {
-    expect_name(name);
-    end_tag();
-  }
-  void end_tag() { expect(TokenKind::kBlockEnd, "'%}'"); }
-
-  Stmt statement(int line) {
-    const std::string name = identifier();
-    if (name == "if") return if_(line);
-    if (name == "for") return for_(line);
-    if (name == "set") return set(line);
-    if (name == "macro") return macro(line);
-    if (name == "break" || name == "continue") {
-      if (loops_ == 0) fail_at(line, fmt::format("expected '{}' in a loop", name));
-      end_tag();
-      return {.kind = name == "break" ? StmtKind::kBreak : StmtKind::kContinue, .line = line};
+  ExpressionPtr concatenation() {
+    const int at = line();
+    Concatenation node;
+    node.parts.push_back(product());
+    int depth = node.parts[0]->depth;
+    while (skip_operator("~")) {
+      node.parts.push_back(product());
+      depth = std::max(depth, node.parts.back()->depth);
     }
-    if (name == "filter") {
-      Stmt s = {.kind = StmtKind::kFilter, .line = line};
-      s.filters = filter_of(filtered(line));
-      while (is_op("|")) s.filters = filter(std::move(s.filters));
-      end_tag();
-      s.bodies.push_back(statements({"endfilter"}));
-      end_block("endfilter");
-      return s;
-    }
-    if (name == "generation") {  // marks what a model wrote, for training
-      end_tag();
-      Stmt s = {.kind = StmtKind::kGroup, .line = line};
-      s.bodies.push_back(statements({"endgeneration"}));
-      end_block("endgeneration");
-      return s;
-    }
-    fail_at(line, fmt::format("expected a statement that chat templates have, found '{}'", name));
+    if (node.parts.size() == 1) return std::move(node.parts[0]);
+    return finish(at, std::move(node), depth + 1);
   }
 
-  Stmt if_(int line) {
-    Stmt s = {.kind = StmtKind::kIf, .line = line};
-    s.exprs.push_back(tuple(true));
-    end_tag();
+  ExpressionPtr product() {
+    static constexpr std::pair<std::string_view, BinaryOp> kOps[] = {
+        {"*", BinaryOp::kMultiply}, {"/", BinaryOp::kDivide}, {"//", BinaryOp::kFloorDivide}, {"%", BinaryOp::kModulo}};
+    const int at = line();
+    ExpressionPtr left = power();
     for (;;) {
-      s.bodies.push_back(statements({"elif", "else", "endif"}));
-      if (take_name("elif")) {
-        s.exprs.push_back(tuple(true));
-        end_tag();
-        continue;
-      }
-      if (take_name("else")) {
-        end_tag();
-        s.bodies.push_back(statements({"endif"}));
-      }
-      end_block("endif");
-      return s;
+      const auto* op = std::ranges::find_if(kOps, [&](const auto& one) { return skip_operator(one.first); });
+      if (op == std::end(kOps)) return left;
+      left = binary(at, op->second, std::move(left), power());
     }
   }
 
-  Stmt for_(int line) {
-    Stmt s = {.kind = StmtKind::kFor, .line = line};
-    s.names = targets();
-    expect_name("in");
-    s.exprs.push_back(tuple(false));
-    s.exprs.push_back(take_name("if") ? expression() : nullptr);
-    if (is_name("recursive")) fail_at(line, "expected a loop that is not recursive");
-    end_tag();
-    loops_++;
-    s.bodies.push_back(statements({"else", "endfor"}));
-    loops_--;
-    if (take_name("else")) {
-      end_tag();
-      s.bodies.push_back(statements({"endfor"}));
-    }
-    end_block("endfor");
-    return s;
+  ExpressionPtr power() {
+    const int at = line();
+    ExpressionPtr left = unary(true);
+    while (skip_operator("**")) left = binary(at, BinaryOp::kPower, std::move(left), unary(true));
+    return left;
   }
 
-  // a, b or (a, b)
-  std::vector<std::string> targets() {
-    const bool bracket = take_op("(");
-    std::vector<std::string> names = {identifier()};
-    while (take_op(",")) names.push_back(identifier());
-    if (bracket) expect_op(")");
-    return names;
-  }
-
-  Stmt set(int line) {
-    Stmt s = {.kind = StmtKind::kSet, .line = line};
-    if (ahead(1).kind == TokenKind::kOperator && ahead(1).text == ".") {
-      s.object = identifier();
-      expect_op(".");
-      s.names = {identifier()};
+  ExpressionPtr unary(bool with_filter) {
+    const Level level(*this);
+    const int at = line();
+    ExpressionPtr out;
+    if (skip_operator("-")) {
+      out = unary_node(at, UnaryOp::kMinus, unary(false));
+    } else if (skip_operator("+")) {
+      out = unary_node(at, UnaryOp::kPlus, unary(false));
     } else {
-      s.names = targets();
+      out = primary();
     }
-    if (take_op("=")) {
-      s.exprs.push_back(tuple(true));
-      end_tag();
-      return s;
-    }
-    s.kind = StmtKind::kSetBlock;
-    if (s.names.size() != 1) fail_at(line, "expected one name of a set block");
-    if (is_op("|")) {
-      s.filters = filter(filtered(line));
-      while (is_op("|")) s.filters = filter(std::move(s.filters));
-    }
-    end_tag();
-    s.bodies.push_back(statements({"endset"}));
-    end_block("endset");
-    return s;
+    out = postfix(std::move(out));
+    return with_filter ? filters_and_tests(std::move(out)) : std::move(out);
   }
 
-  Stmt macro(int line) {
-    Stmt s = {.kind = StmtKind::kMacro, .line = line, .text = identifier()};
-    expect_op("(");
-    while (!is_op(")")) {
-      s.names.push_back(identifier());
-      s.exprs.push_back(take_op("=") ? expression() : nullptr);
-      if (!take_op(",")) break;
-    }
-    expect_op(")");
-    end_tag();
-    const int loops = std::exchange(loops_, 0);
-    s.bodies.push_back(statements({"endmacro"}));
-    loops_ = loops;
-    end_block("endmacro");
-    return s;
-  }
-
-  // ---------------------------------------------------------------------------------------------- expressions
-  template <class... Args>
-  ExprPtr make(ExprKind kind, int line, std::string name, Args... args) {
-    auto e = std::make_unique<Expr>(Expr{.kind = kind, .line = line, .name = std::move(name)});
-    (e->args.push_back(std::move(args)), ...);
-    return measured(std::move(e));
-  }
-  // Trees are walked by recursion: their depth is bounded here.
-  ExprPtr measured(ExprPtr e) {
-    int deepest = 0;
-    for (const ExprPtr& a : e->args) deepest = std::max(deepest, a ? a->depth : 0);
-    for (const auto& [name, a] : e->named) deepest = std::max(deepest, a->depth);
-    e->depth = deepest + 1;
-    if (e->depth > kMaxDepth) {
-      fail_at(e->line, fmt::format("expected an expression of at most {} operations within each other", kMaxDepth));
-    }
-    return e;
-  }
-  ExprPtr literal(int line, Value value) {
-    auto e = make(ExprKind::kLiteral, line, "");
-    e->literal = std::move(value);
-    return e;
-  }
-  ExprPtr filtered(int line) { return make(ExprKind::kName, line, kFiltered); }
-
-  // a or a, b
-  ExprPtr tuple(bool conditions) {
-    const int line = now().line;
-    ExprPtr first = conditions ? expression() : or_();
-    if (!is_op(",")) return first;
-    ExprPtr list = make(ExprKind::kTuple, line, "", std::move(first));
-    while (take_op(",")) {
-      if (now().kind != TokenKind::kName && now().kind != TokenKind::kString && now().kind != TokenKind::kInt &&
-          now().kind != TokenKind::kFloat && !is_op("(") && !is_op("[") && !is_op("{")) {
-        break;
+  ExpressionPtr primary() {
+    const int at = line();
+    switch (now().type) {
+      case TokenType::kName: {
+        const std::string name = take().text;
+        if (name == "true" || name == "True") return finish(at, Literal{Value(true)}, 1);
+        if (name == "false" || name == "False") return finish(at, Literal{Value(false)}, 1);
+        if (name == "none" || name == "None") return finish(at, Literal{Value()}, 1);
+        if (name == "varargs" || name == "kwargs" || name == "caller") special_names_.insert(name);
+        return finish(at, Name{name}, 1);
       }
-      list->args.push_back(conditions ? expression() : or_());
-    }
-    return measured(std::move(list));
-  }
-
-  ExprPtr expression() {
-    if (++depth_ > kMaxDepth)
-      fail_at(now().line, fmt::format("expected at most {} brackets within each other", kMaxDepth));
-    ExprPtr e = or_();
-    while (is_name("if")) {
-      const int line = take().line;
-      ExprPtr condition = or_();
-      ExprPtr other = take_name("else") ? expression() : nullptr;
-      e = make(ExprKind::kCondition, line, "", std::move(condition), std::move(e), std::move(other));
-    }
-    depth_--;
-    return e;
-  }
-
-  ExprPtr or_() {
-    ExprPtr e = and_();
-    while (is_name("or")) {
-      const int line = take().line;
-      e = make(ExprKind::kBinary, line, "or", std::move(e), and_());
-    }
-    return e;
-  }
-  ExprPtr and_() {
-    ExprPtr e = not_();
-    while (is_name("and")) {
-      const int line = take().line;
-      e = make(ExprKind::kBinary, line, "and", std::move(e), not_());
-    }
-    return e;
-  }
-  ExprPtr not_() {
-    if (!is_name("not")) return compare();
-    const int line = take().line;
-    if (++depth_ > kMaxDepth) fail_at(line, fmt::format("expected at most {} operations within each other", kMaxDepth));
-    ExprPtr e = make(ExprKind::kUnary, line, "not", not_());
-    depth_--;
-    return e;
-  }
-
-  ExprPtr compare() {
-    const int line = now().line;
-    ExprPtr first = sum();
-    std::vector<std::string> names;
-    std::vector<ExprPtr> others;
-    for (;;) {
-      std::string op;
-      for (const char* o : {"==", "!=", "<=", ">=", "<", ">"}) {
-        if (is_op(o)) op = o;
+      case TokenType::kString: {
+        std::string text;
+        while (now().type == TokenType::kString) text += take().text;
+        return finish(at, Literal{Value(std::move(text))}, 1);
       }
-      if (!op.empty()) {
-        take();
-      } else if (take_name("in")) {
-        op = "in";
-      } else if (is_name("not") && ahead(1).kind == TokenKind::kName && ahead(1).text == "in") {
-        take();
-        take();
-        op = "not in";
-      } else {
-        break;
-      }
-      names.push_back(op);
-      others.push_back(sum());
-    }
-    if (names.empty()) return first;
-    auto e = make(ExprKind::kCompare, line, "", std::move(first));
-    for (ExprPtr& o : others) e->args.push_back(std::move(o));
-    e->names = std::move(names);
-    return measured(std::move(e));
-  }
-
-  template <class Operand>
-  ExprPtr left_to_right(std::initializer_list<const char*> operators, const Operand& operand) {
-    ExprPtr e = operand();
-    for (;;) {
-      const auto op = std::ranges::find_if(operators, [&](const char* o) { return is_op(o); });
-      if (op == operators.end()) return e;
-      const int line = take().line;
-      e = make(ExprKind::kBinary, line, *op, std::move(e), operand());
-    }
-  }
-  ExprPtr sum() {
-    return left_to_right({"+", "-"}, [&] {
-      return left_to_right({"~"}, [&] {
-        return left_to_right({"*", "//", "/", "%"}, [&] { return left_to_right({"**"}, [&] { return unary(true); }); });
-      });
-    });
-  }
-
-  ExprPtr unary(bool with_filters) {
-    if (++depth_ > kMaxDepth)
-      fail_at(now().line, fmt::format("expected at most {} operations within each other", kMaxDepth));
-    ExprPtr e;
-    if (is_op("-") || is_op("+")) {
-      const Token op = take();
-      e = make(ExprKind::kUnary, op.line, op.text, unary(false));
-    } else {
-      e = primary();
-    }
-    e = postfix(std::move(e));
-    if (with_filters) e = filters_and_tests(std::move(e));
-    depth_--;
-    return e;
-  }
-
-  ExprPtr primary() {
-    const Token t = take();
-    switch (t.kind) {
-      case TokenKind::kName:
-        if (t.text == "true" || t.text == "True") return literal(t.line, true);
-        if (t.text == "false" || t.text == "False") return literal(t.line, false);
-        if (t.text == "none" || t.text == "None") return literal(t.line, None{});
-        return make(ExprKind::kName, t.line, t.text);
-      case TokenKind::kString: {
-        std::string s = t.text;
-        while (now().kind == TokenKind::kString) s += take().text;
-        return literal(t.line, std::move(s));
-      }
-      case TokenKind::kInt: {
-        int64_t i = 0;
-        if (std::from_chars(t.text.data(), t.text.data() + t.text.size(), i).ec != std::errc()) {
-          fail_at(t.line, fmt::format("expected a whole number of 63 bits, found {}", t.text));
-        }
-        return literal(t.line, i);
-      }
-      case TokenKind::kFloat:
-        return literal(t.line, std::strtod(t.text.c_str(), nullptr));
+      case TokenType::kNumber:
+        return finish(at, Literal{take().number}, 1);
       default:
         break;
     }
-    if (t.kind == TokenKind::kOperator && t.text == "(") {
-      if (take_op(")")) return make(ExprKind::kTuple, t.line, "");
-      ExprPtr e = tuple(true);
-      expect_op(")");
-      return e;
+    if (skip_operator("(")) {
+      ExpressionPtr out = tuple(true, {}, true);
+      expect_operator(")");
+      return out;
     }
-    if (t.kind == TokenKind::kOperator && t.text == "[") {
-      ExprPtr e = make(ExprKind::kList, t.line, "");
-      while (!is_op("]")) {
-        e->args.push_back(expression());
-        if (!take_op(",")) break;
-      }
-      expect_op("]");
-      return measured(std::move(e));
-    }
-    if (t.kind == TokenKind::kOperator && t.text == "{") {
-      ExprPtr e = make(ExprKind::kDict, t.line, "");
-      while (!is_op("}")) {
-        e->args.push_back(expression());
-        expect_op(":");
-        e->args.push_back(expression());
-        if (!take_op(",")) break;
-      }
-      expect_op("}");
-      return measured(std::move(e));
-    }
-    fail_at(t.line, "expected an expression, found " + shown(t));
+    if (skip_operator("[")) return list(at);
+    if (skip_operator("{")) return dict(at);
+    unexpected("an expression");
   }
 
-  // .name, [..], (..)
-  ExprPtr postfix(ExprPtr e) {
+  ExpressionPtr list(int at) {
+    ListLiteral node;
+    int depth = 0;
+    while (!now().is_operator("]")) {
+      if (!node.items.empty()) expect_operator(",");
+      if (now().is_operator("]")) break;
+      node.items.push_back(expression());
+      depth = std::max(depth, node.items.back()->depth);
+    }
+    take();
+    return finish(at, std::move(node), depth + 1);
+  }
+
+  ExpressionPtr dict(int at) {
+    DictLiteral node;
+    int depth = 0;
+    while (!now().is_operator("}")) {
+      if (!node.entries.empty()) expect_operator(",");
+      if (now().is_operator("}")) break;
+      ExpressionPtr key = expression();
+      expect_operator(":");
+      node.entries.emplace_back(std::move(key), expression());
+      depth = std::max({depth, node.entries.back().first->depth, node.entries.back().second->depth});
+    }
+    take();
+    return finish(at, std::move(node), depth + 1);
+  }
+
+  ExpressionPtr postfix(ExpressionPtr out) {
     for (;;) {
-      const int line = now().line;
-      if (take_op(".")) {
-        if (now().kind == TokenKind::kInt) {
-          ExprPtr index = literal(line, static_cast<int64_t>(std::stoi(take().text.substr(0, 6))));
-          e = make(ExprKind::kItem, line, "", std::move(e), std::move(index));
-        } else {
-          e = make(ExprKind::kAttribute, line, identifier(), std::move(e));
-        }
-      } else if (take_op("[")) {
-        e = subscript(std::move(e), line);
-      } else if (is_op("(")) {
-        e = call(make(ExprKind::kCall, line, "", std::move(e)));
+      if (now().is_operator(".")) {
+        out = dotted(std::move(out));
+      } else if (now().is_operator("[")) {
+        out = subscript(std::move(out));
+      } else if (now().is_operator("(")) {
+        out = call(std::move(out));
       } else {
-        return e;
+        return out;
       }
     }
   }
 
-  ExprPtr subscript(ExprPtr e, int line) {
-    ExprPtr parts[3];
-    int n = 0;
-    bool slice = false;
-    while (!is_op("]")) {
-      if (take_op(":")) {
-        slice = true;
-        if (++n == 3) fail_at(line, "expected at most two ':' in a slice");
-      } else {
-        parts[n] = expression();
-        if (!is_op(":") && !is_op("]")) break;
-      }
-    }
-    expect_op("]");
-    if (slice) {
-      return make(ExprKind::kSlice, line, "", std::move(e), std::move(parts[0]), std::move(parts[1]),
-                  std::move(parts[2]));
-    }
-    if (!parts[0]) fail_at(line, "expected an index, found ']'");
-    return make(ExprKind::kItem, line, "", std::move(e), std::move(parts[0]));
+  ExpressionPtr dotted(ExpressionPtr object) {
+    const int at = take().line;
+    const int depth = object->depth + 1;
+    if (now().type == TokenType::kName) return finish(at, Attribute{std::move(object), take().text}, depth);
+    if (now().type != TokenType::kNumber || !now().number.integer()) unexpected("a name or a number after '.'");
+    ExpressionPtr key = finish(line(), Literal{take().number}, 1);
+    return finish(at, Subscript{std::move(object), std::move(key)}, depth);
   }
 
-  // (a, b, name=c) behind e, which takes them
-  ExprPtr call(ExprPtr e) {
-    expect_op("(");
-    while (!is_op(")")) {
-      if (now().kind == TokenKind::kName && ahead(1).kind == TokenKind::kOperator && ahead(1).text == "=") {
+  ExpressionPtr subscript(ExpressionPtr object) {
+    const int at = take().line;
+    ExpressionPtr start;
+    if (!now().is_operator(":")) start = expression();
+    if (!now().is_operator(":")) {
+      if (now().is_operator(",")) start = subscript_tuple(at, std::move(start));
+      expect_operator("]");
+      const int depth = std::max(object->depth, start->depth) + 1;
+      return finish(at, Subscript{std::move(object), std::move(start)}, depth);
+    }
+    take();
+    Slice node{std::move(object), std::move(start), nullptr, nullptr};
+    if (!now().is_operator(":") && !now().is_operator("]")) node.stop = expression();
+    if (skip_operator(":") && !now().is_operator("]")) node.step = expression();
+    expect_operator("]");
+    int depth = node.object->depth;
+    for (const ExpressionPtr* part : {&node.start, &node.stop, &node.step}) {
+      if (*part != nullptr) depth = std::max(depth, (*part)->depth);
+    }
+    return finish(at, std::move(node), depth + 1);
+  }
+
+  ExpressionPtr subscript_tuple(int at, ExpressionPtr first) {
+    std::vector<ExpressionPtr> items;
+    items.push_back(std::move(first));
+    while (skip_operator(",") && !now().is_operator("]")) items.push_back(expression());
+    return make_tuple_literal(at, std::move(items));
+  }
+
+  int depth_of(const CallArguments& arguments) const {
+    int depth = 0;
+    for (const auto& part : arguments.positional) depth = std::max(depth, part->depth);
+    for (const auto& [name, part] : arguments.named) depth = std::max(depth, part->depth);
+    for (const ExpressionPtr* part : {&arguments.more_positional, &arguments.more_named}) {
+      if (*part != nullptr) depth = std::max(depth, (*part)->depth);
+    }
+    return depth;
+  }
+
+  CallArguments arguments() {
+    CallArguments out;
+    expect_operator("(");
+    for (bool first = true; !now().is_operator(")"); first = false) {
+      if (!first) expect_operator(",");
+      if (now().is_operator(")")) break;
+      if (now().is_operator("*")) {
+        if (out.more_positional || out.more_named) unexpected("one '*' among the arguments, before '**'");
+        take();
+        out.more_positional = expression();
+      } else if (now().is_operator("**")) {
+        if (out.more_named) unexpected("one '**' among the arguments");
+        take();
+        out.more_named = expression();
+      } else if (now().type == TokenType::kName && after().is_operator("=")) {
+        if (out.more_named) unexpected("'**' as the last argument");
         std::string name = take().text;
         take();
-        e->named.emplace_back(std::move(name), expression());
-      } else if (!e->named.empty()) {
-        fail_at(now().line, "expected name=value after a named argument, found " + shown(now()));
+        out.named.emplace_back(std::move(name), expression());
       } else {
-        e->args.push_back(expression());
+        if (out.more_positional || out.more_named || !out.named.empty())
+          unexpected("arguments without a name before those with one");
+        out.positional.push_back(expression());
       }
-      if (!take_op(",")) break;
     }
-    expect_op(")");
-    return measured(std::move(e));
+    take();
+    return out;
   }
 
-  ExprPtr filter(ExprPtr e) {
-    expect_op("|");
-    return filter_of(std::move(e));
-  }
-  ExprPtr filter_of(ExprPtr e) {
-    const int line = now().line;
-    e = make(ExprKind::kFilter, line, identifier(), std::move(e));
-    return is_op("(") ? call(std::move(e)) : std::move(e);
+  ExpressionPtr call(ExpressionPtr callee) {
+    const int at = line();
+    Call node{std::move(callee), arguments()};
+    const int depth = std::max(node.callee->depth, depth_of(node.arguments)) + 1;
+    return finish(at, std::move(node), depth);
   }
 
-  ExprPtr filters_and_tests(ExprPtr e) {
+  std::string dotted_name() {
+    std::string name = expect_any_name();
+    while (skip_operator(".")) name += "." + expect_any_name();
+    return name;
+  }
+
+  // `inline_start`: the first filter of a block comes without its bar.
+  ExpressionPtr filter(ExpressionPtr input, bool inline_start) {
+    while (inline_start || skip_operator("|")) {
+      inline_start = false;
+      const int at = line();
+      FilterCall node{std::move(input), dotted_name(), {}};
+      if (now().is_operator("(")) node.arguments = arguments();
+      const int depth = std::max(node.input == nullptr ? 0 : node.input->depth, depth_of(node.arguments)) + 1;
+      input = finish(at, std::move(node), depth);
+    }
+    return input;
+  }
+
+  ExpressionPtr test(ExpressionPtr input) {
+    const int at = take().line;
+    const bool negated = skip_name("not");
+    TestCall node{std::move(input), dotted_name(), {}};
+    const bool operand = now().type == TokenType::kName || now().type == TokenType::kString ||
+                         now().type == TokenType::kNumber || now().is_operator("[") || now().is_operator("{");
+    if (now().is_operator("(")) {
+      node.arguments = arguments();
+    } else if (operand && !now().is_name("else") && !now().is_name("or") && !now().is_name("and")) {
+      if (now().is_name("is")) unexpected("one test, not a chain of them");
+      node.arguments.positional.push_back(postfix(primary()));
+    }
+    const int depth = std::max(node.input->depth, depth_of(node.arguments)) + 1;
+    ExpressionPtr out = finish(at, std::move(node), depth);
+    return negated ? unary_node(at, UnaryOp::kNot, std::move(out)) : std::move(out);
+  }
+
+  ExpressionPtr filters_and_tests(ExpressionPtr out) {
     for (;;) {
-      if (is_op("|")) {
-        e = filter(std::move(e));
-      } else if (is_name("is")) {
-        e = test(std::move(e));
-      } else if (is_op("(")) {
-        e = call(make(ExprKind::kCall, now().line, "", std::move(e)));
+      if (now().is_operator("|")) {
+        out = filter(std::move(out), false);
+      } else if (now().is_name("is")) {
+        out = test(std::move(out));
+      } else if (now().is_operator("(")) {
+        out = call(std::move(out));
       } else {
-        return e;
+        return out;
       }
     }
   }
 
-  ExprPtr test(ExprPtr e) {
-    const int line = take().line;
-    const bool negated = take_name("not");
-    e = make(ExprKind::kTest, line, identifier(), std::move(e));
-    if (is_op("(")) {
-      e = call(std::move(e));
-    } else if (now().kind == TokenKind::kString || now().kind == TokenKind::kInt || now().kind == TokenKind::kFloat ||
-               is_op("[") || is_op("{") ||
-               (now().kind == TokenKind::kName && !is_name("else") && !is_name("or") && !is_name("and") &&
-                !is_name("if") && !is_name("is") && !is_name("in") && !is_name("not") && !is_name("recursive"))) {
-      e->args.push_back(postfix(primary()));
-      e = measured(std::move(e));
-    }
-    return negated ? make(ExprKind::kUnary, line, "not", std::move(e)) : std::move(e);
-  }
-
-  std::vector<Token> tokens_;
+  const std::vector<Token> tokens_;
   size_t at_ = 0;
-  int depth_ = 0, loops_ = 0;
+  int depth_ = 0;
+  int loops_ = 0;
+  std::set<std::string, std::less<>>
+      special_names_;  // varargs, kwargs and caller, as far as read inside the macro at hand
 };
 
 }  // namespace
 
-Body parse(std::string_view source) {
-  return Parser(source)();
+Block parse(std::string_view source) {
+  return Parser(source).run();
 }
 
 }  // namespace nextn::jinja

@@ -1,4 +1,5 @@
-// Tokens -> statements and expressions, as Jinja's grammar has them.
+// Tokens to a tree, by the grammar of jinja2 and its loop controls, without what needs other templates: extends,
+// include, import and block are refused.
 #pragma once
 
 #include <string_view>
@@ -7,8 +8,7 @@
 
 namespace nextn::jinja {
 
-// Throws Error{kFile}: "chat template:LINE: expected ..., found ...", also for what is nested too deeply and for
-// statements of Jinja that chat templates do not use (extends, import, call ..).
-Body parse(std::string_view source);
+// Throws SyntaxError (lexer.h), for a template that is nested too deep as well.
+Block parse(std::string_view source);
 
 }  // namespace nextn::jinja

@@ -1,391 +1,344 @@
 #include "text/jinja/value.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "text/jinja/strings.h"
+#include "text/tokenizer/unicode.h"
 
 namespace nextn::jinja {
 
 namespace {
 
-constexpr int kMaxDepth = 100;  // of what is printed or compared
-
-std::string of_double(double d) {
-  if (std::isnan(d)) return "nan";
-  if (std::isinf(d)) return d < 0 ? "-inf" : "inf";
-  std::string s = fmt::format("{}", d);
-  if (s.find_first_of(".e") == std::string::npos) s += ".0";
-  return s;
+std::string tagged(char kind, std::string_view text) {
+  std::string out(1, kind);
+  return out.append(text);
 }
 
-// As Python writes a string literal.
-void print_quoted(std::string& out, const std::string& s) {
-  const char quote = s.find('\'') != std::string::npos && s.find('"') == std::string::npos ? '"' : '\'';
-  out += quote;
-  for (const char c : s) {
-    if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\\' || c == quote) {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
+// Equal for values that are equal as keys: 1, 1.0 and True are one key in Python. None for what has no hash.
+std::optional<std::string> hash_key(const Value& value) {
+  if (const std::string* text = value.text()) return tagged('s', *text);
+  if (const auto integer = value.integer()) return tagged('n', integer_text(*integer));
+  if (const double* number = value.floating()) {
+    const bool whole = std::trunc(*number) == *number && std::fabs(*number) < 1e38;
+    return tagged('n', whole ? integer_text(static_cast<Integer>(*number)) : float_text(*number));
   }
-  out += quote;
+  if (value.is_none()) return "0";
+  if (value.is_undefined()) return "u";
+  if (const Sequence* sequence = value.sequence(); sequence != nullptr && sequence->type == SequenceType::kTuple) {
+    std::string key = "t";
+    for (const Value& item : sequence->values) {
+      const auto part = hash_key(item);
+      if (!part) return std::nullopt;
+      key += std::to_string(part->size()) + ":" + *part;
+    }
+    return key;
+  }
+  if (const Object* object = value.object<Object>())
+    return tagged('o', std::to_string(reinterpret_cast<uintptr_t>(object)));
+  return std::nullopt;
 }
 
-void print_json_string(std::string& out, const std::string& s) {
-  out += '"';
-  for (const char c : s) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-        } else {
-          out += c;
-        }
-    }
+std::string_view type_name(SequenceType type) {
+  switch (type) {
+    case SequenceType::kList:
+      return "list";
+    case SequenceType::kTuple:
+      return "tuple";
+    case SequenceType::kKeys:
+      return "dict_keys";
+    case SequenceType::kValues:
+      return "dict_values";
+    case SequenceType::kItems:
+      return "dict_items";
+    case SequenceType::kRange:
+      return "range";
+    case SequenceType::kGenerator:
+      return "generator";
   }
-  out += '"';
+  return "";
 }
 
-void print_json(std::string& out, const Value& value, int indent, bool sort_keys, int depth) {
-  if (depth > kMaxDepth) throw std::string("tojson: nested too deeply");
-  const auto new_line = [&](int level) {
-    if (indent < 0) return;
-    out += '\n';
-    out.append(static_cast<size_t>(indent * level), ' ');
-  };
-  const char* const comma = indent < 0 ? ", " : ",";
-  if (value.is_none()) {
-    out += "null";
-  } else if (const bool* b = value.get<bool>()) {
-    out += *b ? "true" : "false";
-  } else if (const double* d = value.get<double>()) {
-    out += std::isnan(*d) ? "NaN" : std::isinf(*d) ? (*d < 0 ? "-Infinity" : "Infinity") : of_double(*d);
-  } else if (value.get<int64_t>()) {
-    out += value.text();
-  } else if (const std::string* s = value.string()) {
-    print_json_string(out, *s);
-  } else if (const List* list = value.list()) {
-    if (list->empty()) {
-      out += "[]";
-      return;
+int checked_depth(int depth) {
+  if (depth > kMaxValueDepth) raise("expected values nested at most {} deep, found more", kMaxValueDepth);
+  return depth;
+}
+
+Value convert(const nlohmann::ordered_json& json, int depth) {
+  using Type = nlohmann::ordered_json::value_t;
+  checked_depth(depth);
+  switch (json.type()) {
+    case Type::boolean:
+      return Value(json.get<bool>());
+    case Type::number_integer:
+      return Value(Integer{json.get<int64_t>()});
+    case Type::number_unsigned:
+      return Value(Integer{json.get<uint64_t>()});
+    case Type::number_float:
+      return Value(json.get<double>());
+    case Type::string:
+      return Value(json.get_ref<const std::string&>());
+    case Type::array: {
+      std::vector<Value> values;
+      values.reserve(json.size());
+      for (const auto& item : json) values.push_back(convert(item, depth + 1));
+      return make_list(std::move(values));
     }
-    out += '[';
-    for (size_t i = 0; i < list->size(); i++) {
-      if (i > 0) out += comma;
-      new_line(depth + 1);
-      print_json(out, (*list)[i], indent, sort_keys, depth + 1);
+    case Type::object: {
+      auto dict = std::make_shared<Dict>();
+      for (const auto& [key, item] : json.items()) dict->set(key, convert(item, depth + 1));
+      return Value(DictPtr(std::move(dict)));
     }
-    new_line(depth);
-    out += ']';
-  } else if (const Dict* dict = value.dict(); dict != nullptr && !dict->is_namespace) {
-    if (dict->entries.empty()) {
-      out += "{}";
-      return;
-    }
-    std::vector<const std::pair<Value, Value>*> entries;
-    for (const auto& entry : dict->entries) entries.push_back(&entry);
-    if (sort_keys) {
-      std::ranges::stable_sort(entries, [](const auto* a, const auto* b) { return compare(a->first, b->first) < 0; });
-    }
-    out += '{';
-    for (size_t i = 0; i < entries.size(); i++) {
-      if (i > 0) out += comma;
-      new_line(depth + 1);
-      const Value& key = entries[i]->first;
-      std::string name;
-      if (key.string()) {
-        name = *key.string();
-      } else {
-        print_json(name, key, -1, false, depth + 1);  // None, True, 1
-      }
-      print_json_string(out, name);
-      out += ": ";
-      print_json(out, entries[i]->second, indent, sort_keys, depth + 1);
-    }
-    new_line(depth);
-    out += '}';
-  } else {
-    throw std::string("tojson: expected a value that JSON has, found ") + value.type_name();
+    default:
+      return Value();
   }
+}
+
+template <class T>
+int order(const T& a, const T& b) {
+  return a < b ? -1 : b < a ? 1 : 0;
+}
+
+// None where one of them is no number or not a number.
+std::optional<int> order_numbers(const Value& a, const Value& b) {
+  const auto i = a.integer(), j = b.integer();
+  if (i && j) return order(*i, *j);
+  const double x = i ? static_cast<double>(*i) : *a.floating(), y = j ? static_cast<double>(*j) : *b.floating();
+  if (std::isnan(x) || std::isnan(y)) return std::nullopt;
+  return order(x, y);
 }
 
 }  // namespace
 
-const Value* Dict::find(const Value& key) const noexcept {
-  for (const auto& [k, v] : entries) {
-    if (k == key) return &v;
-  }
-  return nullptr;
+Value Value::undefined(std::string message) {
+  Value value;
+  value.data_ = Undefined{std::make_shared<const std::string>(std::move(message))};
+  return value;
 }
 
-void Dict::set(Value key, Value value) {
-  for (auto& [k, v] : entries) {
-    if (!(k == key)) continue;
-    v = std::move(value);
-    return;
-  }
-  entries.emplace_back(std::move(key), std::move(value));
+std::optional<Integer> Value::integer() const noexcept {
+  if (const auto* integer = std::get_if<Integer>(&data_)) return *integer;
+  if (const bool* value = boolean()) return Integer{*value};
+  return std::nullopt;
 }
 
-const Value* Arguments::find(size_t i, std::string_view name) const noexcept {
-  if (i < positional.size()) return &positional[i];
-  for (const auto& [n, v] : named) {
-    if (n == name) return &v;
-  }
-  return nullptr;
+const std::string* Value::text() const noexcept {
+  const Text* text = std::get_if<Text>(&data_);
+  return text == nullptr ? nullptr : text->bytes.get();
 }
 
-Value::Value(Tuple tuple) : data_(std::make_shared<Tuple>(std::move(tuple))) {}
-
-List* Value::list() const noexcept {
-  if (Tuple* tuple = of_shared<Tuple>()) return &tuple->items;
-  return of_shared<List>();
+bool Value::is_safe() const noexcept {
+  const Text* text = std::get_if<Text>(&data_);
+  return text != nullptr && text->safe;
 }
 
-Value Value::of(const nlohmann::ordered_json& json) {
-  switch (json.type()) {
-    case nlohmann::json::value_t::null:
-      return None{};
-    case nlohmann::json::value_t::boolean:
-      return json.get<bool>();
-    case nlohmann::json::value_t::number_integer:
-      return json.get<int64_t>();
-    case nlohmann::json::value_t::number_unsigned:
-      return json.get<uint64_t>() <= INT64_MAX ? Value(json.get<int64_t>()) : Value(json.get<double>());
-    case nlohmann::json::value_t::number_float:
-      return json.get<double>();
-    case nlohmann::json::value_t::string:
-      return json.get<std::string>();
-    case nlohmann::json::value_t::array: {
-      List list;
-      for (const auto& item : json) list.push_back(of(item));
-      return list;
-    }
-    case nlohmann::json::value_t::object: {
-      Dict dict;
-      for (const auto& [key, item] : json.items()) dict.entries.emplace_back(Value(key), of(item));
-      return dict;
-    }
-    default:
-      return {};
-  }
+const Sequence* Value::sequence() const noexcept {
+  const auto* sequence = std::get_if<SequencePtr>(&data_);
+  return sequence == nullptr ? nullptr : sequence->get();
 }
 
-bool Value::to_int(int64_t* out) const noexcept {
-  if (const int64_t* i = get<int64_t>()) {
-    *out = *i;
-  } else if (const bool* b = get<bool>()) {
-    *out = *b;
-  } else {
-    return false;
-  }
-  return true;
-}
-
-bool Value::to_double(double* out) const noexcept {
-  int64_t i;
-  if (const double* d = get<double>()) {
-    *out = *d;
-  } else if (to_int(&i)) {
-    *out = static_cast<double>(i);
-  } else {
-    return false;
-  }
-  return true;
+const Dict* Value::dict() const noexcept {
+  const auto* dict = std::get_if<DictPtr>(&data_);
+  return dict == nullptr ? nullptr : dict->get();
 }
 
 bool Value::truth() const noexcept {
-  if (double d; to_double(&d)) return d != 0;
-  if (const std::string* s = string()) return !s->empty();
-  if (const List* l = list()) return !l->empty();
-  if (const Dict* d = dict()) return d->is_namespace || !d->entries.empty();
-  return function() != nullptr;
+  if (is_undefined() || is_none()) return false;
+  if (const auto value = integer()) return *value != 0;
+  if (const double* number = floating()) return *number != 0;
+  if (const std::string* bytes = text()) return !bytes->empty();
+  if (const Dict* entries = dict()) return !entries->entries().empty();
+  if (const Sequence* items = sequence()) return items->type == SequenceType::kGenerator || !items->values.empty();
+  return true;
 }
 
-void Value::print(std::string& out, bool quoted, int depth) const {
-  if (depth > kMaxDepth) {
-    out += "...";
-  } else if (is_none()) {
-    out += "None";
-  } else if (const bool* b = get<bool>()) {
-    out += *b ? "True" : "False";
-  } else if (const int64_t* i = get<int64_t>()) {
-    out += fmt::format("{}", *i);
-  } else if (const double* d = get<double>()) {
-    out += of_double(*d);
-  } else if (const std::string* s = string()) {
-    if (quoted) {
-      print_quoted(out, *s);
-    } else {
-      out += *s;
-    }
-  } else if (const List* l = list()) {
-    const bool tuple = of_shared<Tuple>() != nullptr;
-    out += tuple ? '(' : '[';
-    for (size_t at = 0; at < l->size(); at++) {
-      if (at > 0) out += ", ";
-      (*l)[at].print(out, true, depth + 1);
-    }
-    out += !tuple ? "]" : l->size() == 1 ? ",)" : ")";
-  } else if (const Dict* dictionary = dict()) {
-    out += '{';
-    for (size_t at = 0; at < dictionary->entries.size(); at++) {
-      if (at > 0) out += ", ";
-      dictionary->entries[at].first.print(out, true, depth + 1);
-      out += ": ";
-      dictionary->entries[at].second.print(out, true, depth + 1);
-    }
-    out += '}';
-  } else if (function()) {
-    out += "<function>";
-  } else if (quoted) {
-    out += "Undefined";
-  }
+int Value::depth() const noexcept {
+  if (const Sequence* items = sequence()) return items->depth;
+  if (const Dict* entries = dict()) return entries->depth();
+  if (const Object* other = object<Object>()) return other->depth();
+  return 0;
 }
 
-std::string Value::text() const {
-  std::string out;
-  print(out, false, 0);
-  return out;
-}
-
-std::string Value::repr() const {
-  std::string out;
-  print(out, true, 0);
-  return out;
-}
-
-const char* Value::type_name() const noexcept {
+std::string Value::type() const {
   if (is_undefined()) return "Undefined";
   if (is_none()) return "NoneType";
-  if (get<bool>()) return "bool";
-  if (get<int64_t>()) return "int";
-  if (get<double>()) return "float";
-  if (string()) return "str";
-  if (of_shared<Tuple>()) return "tuple";
-  if (list()) return "list";
-  if (const Dict* d = dict()) return d->is_namespace ? "Namespace" : "dict";
-  return "function";
+  if (boolean() != nullptr) return "bool";
+  if (integer()) return "int";
+  if (floating() != nullptr) return "float";
+  if (is_text()) return is_safe() ? "Markup" : "str";
+  if (is_dict()) return "dict";
+  if (const Sequence* items = sequence()) return std::string(type_name(items->type));
+  const std::string name = object<Object>()->type();
+  return name.substr(name.rfind('.') + 1);
 }
 
-bool Value::operator==(const Value& other) const noexcept {
-  double a, b;
-  if (to_double(&a) && other.to_double(&b)) {
-    int64_t i, j;
-    return to_int(&i) && other.to_int(&j) ? i == j : a == b;
-  }
+std::string Value::described() const {
+  if (is_none()) return "None";
+  if (const Object* other = object<Object>()) return other->type() + " object";
+  return (is_undefined() ? "jinja2.runtime." : is_safe() ? "markupsafe." : "") + type() + " object";
+}
+
+bool Value::is_same(const Value& other) const {
   if (data_.index() != other.data_.index()) return false;
-  if (const std::string* s = string()) return *s == *other.string();
-  if (list()) return list() == other.list() || *list() == *other.list();
-  if (const Dict* d = dict()) {
-    const Dict* o = other.dict();
-    if (d == o) return true;
-    if (d->is_namespace || o->is_namespace || d->entries.size() != o->entries.size()) return false;
-    return std::ranges::all_of(d->entries, [&](const auto& entry) {
-      const Value* found = o->find(entry.first);
-      return found != nullptr && *found == entry.second;
-    });
-  }
-  return is_none() || is_undefined() || function() == other.function();
+  if (const bool* a = boolean()) return *a == *other.boolean();
+  if (const auto a = integer()) return *a == *other.integer();
+  if (const double* a = floating()) return *a == *other.floating();
+  if (const std::string* a = text()) return *a == *other.text();
+  if (const auto* a = std::get_if<SequencePtr>(&data_)) return *a == std::get<SequencePtr>(other.data_);
+  if (const auto* a = std::get_if<DictPtr>(&data_)) return *a == std::get<DictPtr>(other.data_);
+  if (const auto* a = std::get_if<ObjectPtr>(&data_)) return *a == std::get<ObjectPtr>(other.data_);
+  if (is_undefined()) return &undefined_message() == &other.undefined_message();
+  return true;
 }
 
-int compare(const Value& a, const Value& b) {
-  double x, y;
-  if (a.to_double(&x) && b.to_double(&y)) return x < y ? -1 : x > y;
-  if (a.string() && b.string()) return a.string()->compare(*b.string());  // UTF-8 keeps the order of code points
-  if (a.list() && b.list()) {
-    const List &l = *a.list(), &m = *b.list();
-    for (size_t i = 0; i < std::min(l.size(), m.size()); i++) {
-      if (!(l[i] == m[i])) return compare(l[i], m[i]);
-    }
-    return l.size() < m.size() ? -1 : l.size() > m.size();
-  }
-  throw fmt::format("expected values that have an order, found {} and {}", a.type_name(), b.type_name());
+Sequence::Sequence(SequenceType kind, std::vector<Value> items) : type(kind), values(std::move(items)), depth(1) {
+  for (const Value& value : values) depth = std::max(depth, value.depth() + 1);
+  checked_depth(depth);
 }
 
-std::string to_json(const Value& value, int indent, bool sort_keys) {
-  std::string out;
-  print_json(out, value, indent, sort_keys, 0);
-  return out;
+void Dict::set(const Value& key, Value value) {
+  auto hash = hash_key(key);
+  if (!hash) raise("unhashable type: '{}'", key.type());
+  depth_ = checked_depth(std::max({depth_, value.depth() + 1, key.depth() + 1}));
+  const auto [place, added] = index_.try_emplace(std::move(*hash), entries_.size());
+  if (added) {
+    entries_.emplace_back(key, std::move(value));
+  } else {
+    entries_[place->second].second = std::move(value);
+  }
+}
+
+const Value* Dict::find(const Value& key) const {
+  const auto hash = hash_key(key);
+  if (!hash) return nullptr;
+  const auto place = index_.find(*hash);
+  return place == index_.end() ? nullptr : &entries_[place->second].second;
+}
+
+std::string Object::representation() const {
+  return fmt::format("<{} object>", type());
+}
+
+Value make_list(std::vector<Value> values) {
+  return Value(std::make_shared<const Sequence>(SequenceType::kList, std::move(values)));
+}
+
+Value make_tuple(std::vector<Value> values) {
+  return Value(std::make_shared<const Sequence>(SequenceType::kTuple, std::move(values)));
+}
+
+Value make_generator(std::vector<Value> values) {
+  return Value(std::make_shared<const Sequence>(SequenceType::kGenerator, std::move(values)));
 }
 
 nlohmann::ordered_json parse_json(std::string_view text) {
   using Json = nlohmann::ordered_json;
-  bool deep = false;
+  bool too_deep = false;
   const auto within = [&](int depth, Json::parse_event_t, Json&) {
-    deep |= depth > kMaxDepth;
-    return depth <= kMaxDepth;
+    too_deep |= depth > kMaxValueDepth;
+    return depth <= kMaxValueDepth;
   };
   Json json = Json::parse(text, within, false);
-  return deep ? Json(Json::value_t::discarded) : json;
+  if (too_deep) raise("expected values nested at most {} deep, found more", kMaxValueDepth);
+  return json;
 }
 
-std::u32string decode(std::string_view text) {
-  std::u32string out;
-  for (size_t i = 0; i < text.size();) {
-    const unsigned char c = static_cast<unsigned char>(text[i]);
-    const size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-    char32_t code = n == 1 ? c : c & (0xFF >> (n + 1));
-    for (size_t j = 1; j < n; j++) code = code << 6 | (i + j < text.size() ? text[i + j] & 0x3F : 0);
-    out += code;
-    i += n;
-  }
-  return out;
+Value from_json(const nlohmann::ordered_json& json) {
+  return convert(json, 0);
 }
 
-std::string encode(std::u32string_view text) {
-  std::string out;
-  for (const char32_t c : text) {
-    const auto tail = [&](int shift) { out += static_cast<char>(0x80 | (c >> shift & 0x3F)); };
-    if (c < 0x80) {
-      out += static_cast<char>(c);
-    } else if (c < 0x800) {
-      out += static_cast<char>(0xC0 | c >> 6);
-      tail(0);
-    } else if (c < 0x10000) {
-      out += static_cast<char>(0xE0 | c >> 12);
-      tail(6);
-      tail(0);
-    } else {
-      out += static_cast<char>(0xF0 | c >> 18);
-      tail(12);
-      tail(6);
-      tail(0);
+bool equal(const Value& a, const Value& b, Sandbox& sandbox) {
+  sandbox.steps();
+  if (a.is_number() && b.is_number()) return order_numbers(a, b) == 0;
+  if (const std::string *x = a.text(), *y = b.text(); x != nullptr && y != nullptr) return *x == *y;
+  if (a.is_undefined() || a.is_none()) return a.is_undefined() == b.is_undefined() && a.is_none() == b.is_none();
+  if (const Sequence *x = a.sequence(), *y = b.sequence(); x != nullptr && y != nullptr) {
+    if (x == y) return true;
+    if (x->type == SequenceType::kGenerator || x->type != y->type || x->values.size() != y->values.size()) return false;
+    for (size_t i = 0; i < x->values.size(); i++) {
+      if (!equal(x->values[i], y->values[i], sandbox)) return false;
     }
+    return true;
   }
-  return out;
+  if (const Dict *x = a.dict(), *y = b.dict(); x != nullptr && y != nullptr) {
+    if (x->entries().size() != y->entries().size()) return false;
+    for (const auto& [key, value] : x->entries()) {
+      const Value* other = y->find(key);
+      if (other == nullptr || !equal(value, *other, sandbox)) return false;
+    }
+    return true;
+  }
+  return a.object<Object>() != nullptr && a.object<Object>() == b.object<Object>();
+}
+
+int compare(const Value& a, const Value& b, std::string_view op, Sandbox& sandbox) {
+  sandbox.steps();
+  if (a.is_undefined() || b.is_undefined()) raise("{}", (a.is_undefined() ? a : b).undefined_message());
+  if (a.is_number() && b.is_number()) return order_numbers(a, b).value_or(1);
+  if (const std::string *x = a.text(), *y = b.text(); x != nullptr && y != nullptr) return x->compare(*y);
+  const Sequence *x = a.sequence(), *y = b.sequence();
+  if (x != nullptr && y != nullptr && x->type == y->type && x->type <= SequenceType::kTuple) {
+    for (size_t i = 0; i < std::min(x->values.size(), y->values.size()); i++) {
+      if (!equal(x->values[i], y->values[i], sandbox)) return compare(x->values[i], y->values[i], op, sandbox);
+    }
+    return order(x->values.size(), y->values.size());
+  }
+  raise("'{}' not supported between instances of '{}' and '{}'", op, a.type(), b.type());
+}
+
+bool contains(const Value& container, const Value& item, Sandbox& sandbox) {
+  if (const std::string* text = container.text()) {
+    const std::string* part = item.text();
+    if (part == nullptr) raise("'in <string>' requires string as left operand, not {}", item.type());
+    sandbox.steps(1 + text->size() / 64);
+    return find_text(*text, *part) != std::string::npos;
+  }
+  if (const Dict* dict = container.dict()) {
+    if (!hash_key(item)) raise("unhashable type: '{}'", item.type());
+    return dict->find(item) != nullptr;
+  }
+  if (const Sequence* sequence = container.sequence()) {
+    for (size_t i = sequence->next; i < sequence->values.size(); i++) {
+      if (sequence->type == SequenceType::kGenerator) sequence->next = i + 1;
+      if (equal(sequence->values[i], item, sandbox)) return true;
+    }
+    return false;
+  }
+  if (container.is_undefined()) return false;
+  raise("argument of type '{}' is not iterable", container.type());
+}
+
+bool is_iterable(const Value& value) noexcept {
+  return value.is_text() || value.is_dict() || value.sequence() != nullptr || value.is_undefined();
+}
+
+std::vector<Value> iterate(const Value& value, Sandbox& sandbox) {
+  std::vector<Value> items;
+  if (const Sequence* sequence = value.sequence()) {
+    sandbox.bytes(sequence->values.size() * sizeof(Value));
+    items.assign(sequence->values.begin() + static_cast<ptrdiff_t>(sequence->next), sequence->values.end());
+    if (sequence->type == SequenceType::kGenerator) sequence->next = sequence->values.size();
+  } else if (const Dict* dict = value.dict()) {
+    sandbox.bytes(dict->entries().size() * sizeof(Value));
+    for (const auto& [key, unused] : dict->entries()) items.push_back(key);
+  } else if (const std::string* text = value.text()) {
+    sandbox.bytes(text->size() * 2 * sizeof(Value));
+    for (const std::string_view character : characters(*text))
+      items.emplace_back(std::string(character), value.is_safe());
+  } else if (!value.is_undefined()) {
+    raise("'{}' object is not iterable", value.type());
+  }
+  return items;
+}
+
+std::optional<size_t> length(const Value& value) {
+  if (value.is_undefined()) return 0;
+  if (const std::string* text = value.text()) return from_utf8(*text).size();
+  if (const Dict* dict = value.dict()) return dict->entries().size();
+  const Sequence* sequence = value.sequence();
+  if (sequence == nullptr || sequence->type == SequenceType::kGenerator) return std::nullopt;
+  return sequence->values.size();
 }
 
 }  // namespace nextn::jinja
