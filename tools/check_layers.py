@@ -29,7 +29,7 @@ LAYERS = {
     "sampling": ["base"],
     "draft": ["base", "tensor", "model", "sampling", "state", "ops"],
     "engine": ["base", "tensor", "quant", "gguf", "kernels", "ops", "state", "model", "text", "sampling", "draft"],
-    "api": ["base", "text", "engine/engine.h"],
+    "api": ["base", "text", "engine/engine.h", "engine/session.h"],
     "app": ["base", "tensor", "quant", "gguf", "kernels", "ops", "state", "model", "text", "sampling", "draft", "engine",
             "api"],
 }

@@ -16,12 +16,14 @@ int bench_main(int argc, char** argv);
 int selftest_main(int argc, char** argv);
 int inspect_main(int argc, char** argv);
 int plan_main(int argc, char** argv);
+int serve_main(int argc, char** argv);
 
 // Flags that say which model to load, how, and how to draft.
 struct ModelFlags {
   std::string model;        // empty: the demo model
   std::string draft_model;  // empty: none
   int threads = 0;
+  int n_parallel = 1;  // sequences at once; 0: as many as fit
   int64_t n_ctx = 0;
   int batch = 2048, ubatch = 512;
   std::string k_type = "f16", v_type = "f16", head_k_type, head_v_type;
@@ -36,7 +38,8 @@ struct ModelFlags {
   std::optional<int> n_cpu_moe;
 
   void add_to(CLI::App& app);
-  EngineOptions engine_options() const;  // throws Error{kUsage}
+  void add_parallel_to(CLI::App& app, int otherwise);  // -np, where several sequences may run at once
+  EngineOptions engine_options() const;                // throws Error{kUsage}
   // Drafts of a cycle at most, by where they come from; 0: none come from there. Throw Error{kUsage}.
   int head_drafts() const;
   int model_drafts() const;

@@ -20,7 +20,7 @@ constexpr std::pair<const char*, const char*> kOneDash[] = {
     {"-ub", "--ubatch-size"},         {"-ctk", "--cache-type-k"},       {"-ctv", "--cache-type-v"},
     {"-ctkd", "--spec-draft-type-k"}, {"-ctvd", "--spec-draft-type-v"}, {"-fa", "--flash-attn"},
     {"-ngl", "--n-gpu-layers"},       {"-ot", "--override-tensor"},     {"-cmoe", "--cpu-moe"},
-    {"-ncmoe", "--n-cpu-moe"},        {"-md", "--model-draft"},
+    {"-ncmoe", "--n-cpu-moe"},        {"-md", "--model-draft"},         {"-np", "--parallel"},
 };
 
 // Flags of other engines that mean nothing here, and say so nowhere: the outcome is the same.
@@ -182,6 +182,12 @@ void ModelFlags::add_to(CLI::App& app) {
   }
 }
 
+void ModelFlags::add_parallel_to(CLI::App& app, int otherwise) {
+  n_parallel = otherwise;
+  const std::string text = fmt::format("-np: sequences at once; 0: as many as fit, at most 4 (default: {})", otherwise);
+  app.add_option("--parallel", n_parallel, text)->type_name("INT");
+}
+
 // "exps=CPU,attn=CPU": where other engines keep tensors. There is one place here.
 void ModelFlags::check_placement() const {
   for (const std::string& list : override_tensors) {
@@ -214,6 +220,7 @@ EngineOptions ModelFlags::engine_options() const {
   set_model(o, model);
   o.n_threads = in_range("-t", threads, 0, 1024);
   o.n_ctx = in_range<int64_t>("-c", n_ctx, 0, 1 << 30);
+  o.n_parallel = o.n_sessions = in_range("-np", n_parallel, 0, 256);
   o.row_limit = std::min(in_range("-b", batch, 1, 1 << 16), in_range("-ub", ubatch, 1, 1 << 16));
   o.k_type = kv_type("-ctk", k_type);
   o.v_type = kv_type("-ctv", v_type);

@@ -20,6 +20,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"run", nextn::run_main, "text to stdout, statistics to stderr"},
+    {"serve", nextn::serve_main, "OpenAI-compatible server"},
     {"bench", nextn::bench_main, "speed with drafts against plain decoding, in pairs"},
     {"inspect", nextn::inspect_main, "what is in a GGUF file, and whether its MTP head is usable"},
     {"plan", nextn::plan_main, "what a model takes of memory, part by part, before anything is taken"},
@@ -52,7 +53,7 @@ int dispatch(int argc, char** argv) {
     return status;
   }
   nextn::fail(nextn::ErrorCode::kUsage,
-              "expected a command (run, bench, inspect, plan, selftest; --help says more), found {}",
+              "expected a command (run, serve, bench, inspect, plan, selftest; --help says more), found {}",
               argc < 2 ? "none" : fmt::format("'{}'", name));
 }
 

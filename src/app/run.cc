@@ -7,9 +7,11 @@
 #include <numeric>
 #include <random>
 
+#include "api/reply.h"
 #include "app/command.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/sampling_flags.h"
 #include "base/error.h"
 #include "base/machine.h"
 #include "engine/calibration.h"
@@ -29,7 +31,7 @@ struct RunFlags {
   int64_t n_predict = -1;
   int64_t seed = -1;
   bool json = false, ignore_eos = false, chat = false;
-  SamplerParams sampling;
+  SamplingFlags sampling;
 };
 
 template <class T>
@@ -130,7 +132,6 @@ double draft_head_agreement(const Engine& engine) {
 
 nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generation& g, uint64_t seed,
                                double calibrate_ms) {
-  const GenerateStats& s = g.stats;
   nlohmann::ordered_json memory;
   uint64_t sum = 0;
   for (const MemoryPart& part : memory_parts(engine, session)) {
@@ -139,7 +140,10 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
   }
   memory["total"] = sum;
   memory["peak_resident"] = peak_resident_bytes();
-  const int64_t n = static_cast<int64_t>(g.tokens.size());
+  nlohmann::ordered_json timings = {{"load_ms", engine.load_ms()}, {"calibrate_ms", calibrate_ms}};
+  timings.update(api::timings_json(g));
+  timings["draft_vocab"] = draft_vocab_text(engine);
+  timings["draft_head_agreement"] = draft_head_agreement(engine);
   const ModelInfo& info = engine.model().info();
   return {{"text", g.text},
           {"tokens", g.tokens},
@@ -147,30 +151,7 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
           {"end_reason", end_reason_name(g.end_reason)},
           {"logits_digest", fmt::format("{:016x}", g.logits_digest)},
           {"state_digest", fmt::format("{:016x}", session.state_digest())},
-          {"timings",
-           {{"load_ms", engine.load_ms()},
-            {"calibrate_ms", calibrate_ms},
-            {"prompt_n", s.prompt_n},
-            {"prompt_ms", s.prompt_ms},
-            {"prompt_per_second", per_second(s.prompt_n, s.prompt_ms)},
-            {"predicted_n", n},
-            {"predicted_ms", s.predicted_ms},
-            {"predicted_per_second", per_second(n - 1, s.predicted_ms)},
-            {"draft_n", total(s.drafted)},
-            {"draft_n_accepted", total(s.accepted)},
-            {"drafted_per_position", s.drafted},
-            {"accepted_per_position", s.accepted},
-            {"cycles", s.cycles},
-            {"cycles_per_length", s.lengths},
-            {"model_draft_n", s.model_drafted},
-            {"model_draft_n_accepted", s.model_accepted},
-            {"suffix_draft_n", s.suffix_drafted},
-            {"suffix_draft_n_accepted", s.suffix_accepted},
-            {"drafts_unverified", s.unverified},
-            {"draft_ms", s.draft_ms},
-            {"verify_ms", s.verify_ms},
-            {"draft_vocab", draft_vocab_text(engine)},
-            {"draft_head_agreement", draft_head_agreement(engine)}}},
+          {"timings", timings},
           {"model",
            {{"path", engine.file().path()},
             {"name", engine.file().string_or("general.name", "")},
@@ -226,16 +207,8 @@ void print_statistics(Engine& engine, Session& session, const Generation& g, uin
   print_stderr("; peak resident {:.1f} MiB\n", static_cast<double>(peak_resident_bytes()) / (1 << 20));
 }
 
-// The flags' own values where they were given, else the file's, else the defaults.
 SamplerParams sampling_for(const RunFlags& flags, const CLI::App& app, const gguf::File& file) {
-  SamplerParams p = flags.sampling;
-  const SamplerParams defaults = sampling_defaults(file);
-  if (app.count("--temp") == 0) p.temp = defaults.temp;
-  if (app.count("--top-k") == 0) p.top_k = defaults.top_k;
-  if (app.count("--top-p") == 0) p.top_p = defaults.top_p;
-  if (app.count("--min-p") == 0) p.min_p = defaults.min_p;
-  if (app.count("--repeat-penalty") == 0) p.repeat_penalty = defaults.repeat_penalty;
-  if (app.count("--repeat-last-n") == 0) p.penalty_last_n = defaults.penalty_last_n;
+  SamplerParams p = flags.sampling.for_file(app, file);
   for (const std::string& bias : flags.logit_bias) p.logit_bias.push_back(parse_bias(bias));
   p.seed = flags.seed >= 0 ? static_cast<uint64_t>(flags.seed) : std::random_device{}();
   return p;
@@ -253,14 +226,7 @@ void add_flags(CLI::App& app, RunFlags& flags) {
   app.add_option("-n,--predict,--n-predict", flags.n_predict, "tokens to write at most (default: until the text ends)");
   app.add_option("-r,--stop,--reverse-prompt", flags.stops, "end before this text; may be given several times");
   app.add_option("-s,--seed", flags.seed, "seed of the sampler (default: drawn, and reported)");
-  app.add_option("--temp", flags.sampling.temp, "temperature; 0: always the likeliest token");
-  app.add_option("--top-k", flags.sampling.top_k, "only the k likeliest; 0: off");
-  app.add_option("--top-p", flags.sampling.top_p, "only the likeliest that together have this probability; 1: off");
-  app.add_option("--min-p", flags.sampling.min_p, "only tokens at least this likely relative to the likeliest; 0: off");
-  app.add_option("--repeat-penalty", flags.sampling.repeat_penalty, "1: off");
-  app.add_option("--repeat-last-n", flags.sampling.penalty_last_n, "tokens the penalties look back on");
-  app.add_option("--frequency-penalty", flags.sampling.frequency_penalty, "0: off");
-  app.add_option("--presence-penalty", flags.sampling.presence_penalty, "0: off");
+  flags.sampling.add_to(app);
   app.add_option("-l,--logit-bias", flags.logit_bias, "ID+BIAS or ID-BIAS; ID-inf bans a token");
   app.add_flag("--ignore-eos", flags.ignore_eos, "go on after an end token");
   app.add_flag("--json", flags.json, "print one JSON object instead of text");
@@ -279,10 +245,9 @@ void check_flags(const CLI::App& app, const RunFlags& flags) {
   }
   if (flags.n_predict < -1) fail(ErrorCode::kUsage, "-n: expected -1 or more, found {}", flags.n_predict);
   if (flags.seed < -1) fail(ErrorCode::kUsage, "--seed: expected -1 or more, found {}", flags.seed);
-  // Before a large file is loaded; whether the ids are in its vocabulary is seen after it.
-  SamplerParams p = flags.sampling;
-  for (const std::string& bias : flags.logit_bias) p.logit_bias.push_back(parse_bias(bias));
-  check_sampler_params(p, std::numeric_limits<int32_t>::max(), ErrorCode::kUsage);
+  // Whether the ids are in the vocabulary is seen once the file is loaded.
+  for (const std::string& bias : flags.logit_bias) (void)parse_bias(bias);
+  flags.sampling.check();
 }
 
 }  // namespace

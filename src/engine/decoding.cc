@@ -20,7 +20,7 @@ Decoding::Decoding(Session& session, std::span<const int32_t> prompt, const Gene
       engine_(session.engine_),
       prompt_(prompt),
       params_(params),
-      sampler_(params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab)),
+      sampler_(params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab), params.choice),
       decoder_(engine_.tokenizer()),
       matcher_(params.stops),
       sources_(params.adaptive ? &engine_.costs() : nullptr) {
@@ -130,7 +130,7 @@ void Decoding::read(const StepResult& result) {
   } else {
     // The draft model reads the prompt now, so that its first draft is no later than the others.
     if (model_drafter_) model_drafter_->catch_up(prompt_);
-    take(choose(result, 0), result.logits.row(0));
+    take(choose(result, 0), result.logits.row(0), false);
   }
   first_token_ = Clock::now();
   out_.stats.prompt_ms = ms_between(start_, first_token_);
@@ -139,6 +139,7 @@ void Decoding::read(const StepResult& result) {
 // Keeps what the trunk would have written.
 void Decoding::verify(const StepResult& result, Clock::time_point start) {
   const int n_drafts = step_.n_draft;
+  n_verified_ += n_drafts;
   int n = 0;  // rows that stand
   for (bool right = true; right && !ended_; n++) {
     const Sample sample = choose(result, n);
@@ -146,7 +147,7 @@ void Decoding::verify(const StepResult& result, Clock::time_point start) {
     if (sample.outcome == SampleOutcome::kToken) sources_.saw(engine_.ctx(), n, sample.token);
     right = n < n_drafts && sample.token == tokens_[static_cast<size_t>(n) + 1];
     if (right) out_.stats.accepted[static_cast<size_t>(n)]++;
-    take(sample, result.logits.row(n));
+    take(sample, result.logits.row(n), right);
   }
   s_.accept_rows(result.hidden, n);
   const double verify_ms = result.ms + ms_between(start, Clock::now());
@@ -181,7 +182,7 @@ Sample Decoding::choose(const StepResult& result, int r) const noexcept {
 }
 
 // The token is part of the text now.
-void Decoding::take(const Sample& sample, const float* logits) {
+void Decoding::take(const Sample& sample, const float* logits, bool drafted) {
   const int64_t position = static_cast<int64_t>(s_.tokens_.size());
   if (sample.outcome == SampleOutcome::kNan) {
     fail(ErrorCode::kRequest, "logits: expected numbers, found a NaN at position {}", position);
@@ -197,6 +198,13 @@ void Decoding::take(const Sample& sample, const float* logits) {
     const size_t n = static_cast<size_t>(engine_.model().info().n_vocab) * sizeof(float);
     digest_.add(logits, n);
     out_.row_digests.push_back(digest_of(logits, n));
+  }
+  if (params_.on_token) {
+    TokenEvent event = {sample.token, drafted, n_verified_, {}};
+    if (params_.top_logprobs >= 0) {
+      event.logprobs = top_logprobs(logits, engine_.model().info().n_vocab, params_.top_logprobs, sample.token);
+    }
+    params_.on_token(std::move(event));
   }
   emit(matcher_.push(decoder_.push(sample.token)));
   if (matcher_.found()) return end(EndReason::kStop);

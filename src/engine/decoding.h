@@ -66,7 +66,7 @@ class Decoding {
   std::span<const int32_t> draft(int64_t room, int most, const Company& company) noexcept;
   int n_to_verify(int n_drafted) const noexcept;
   Sample choose(const StepResult& result, int r) const noexcept;
-  void take(const Sample& sample, const float* logits);
+  void take(const Sample& sample, const float* logits, bool drafted);
   void emit(const std::string& text);
   void end(EndReason reason) noexcept;
 
@@ -86,6 +86,7 @@ class Decoding {
   Clock::time_point start_ = Clock::now(), first_token_ = start_;
   Digest digest_;
   Generation out_;
+  int64_t n_verified_ = 0;  // drafts
   bool ended_ = false;
   std::exception_ptr error_;
   // of the running step

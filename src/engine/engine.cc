@@ -34,10 +34,13 @@ std::function<void(int)> thread_placement(const EngineOptions& options) {
   return [nodes = std::move(nodes), numa = options.numa](int i) { place_thread(numa, nodes, i); };
 }
 
-MemoryPlan checked_plan(const EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft) {
+// Fills in what the options leave open.
+MemoryPlan checked_plan(EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft) {
   MemoryPlan plan = make_plan(options, file, model, draft, available_memory());
   if (!plan.problem.empty()) fail(ErrorCode::kSystem, "{}: {}", file.path(), plan.problem);
   if (!plan.note.empty() && options.on_note) options.on_note(plan.note);
+  options.n_ctx = plan.n_ctx;
+  if (options.n_parallel == 0) options.n_parallel = options.n_sessions = plan.n_parallel;
   return plan;
 }
 
@@ -49,13 +52,12 @@ Engine::Engine(const EngineOptions& options)
       verdict_(nextn::inspect_head(file_)),
       model_(bind_model(options, file_, verdict_)),
       draft_model_(open_draft_model(options, file_)),
-      plan_(checked_plan(options, file_, *model_, draft_model_.get())),
+      plan_(checked_plan(options_, file_, *model_, draft_model_.get())),
       pool_(default_threads(options.n_threads), thread_placement(options)),
       ctx_{.kernels = select_kernels(options.isa), .pool = pool_, .act = {}, .fault = Fault::kNone},
       scratch_(1),
-      costs_(StepCosts::guess(nextn::logit_rows(options))) {
+      costs_(StepCosts::guess(nextn::logit_rows(options_))) {
   options_.n_threads = pool_.n_threads();
-  options_.n_ctx = plan_.n_ctx;
   tokenizer_ = load_tokenizer(file_);
   const ModelInfo& info = model_->info();
   if (tokenizer_->n_vocab() != info.n_vocab) {

@@ -45,7 +45,7 @@ struct EngineOptions {
   std::string draft_path;                // a GGUF file with a model that drafts for it; empty: there is none
   int n_threads = 0;                     // 0: as many as the machine has
   int n_sessions = 1;                    // that will be made, for the plan
-  int n_parallel = 1;                    // decodings of one step at most
+  int n_parallel = 1;                    // decodings of one step at most; 0: as many sessions, too, as fit
   int64_t n_ctx = 0;                     // 0: 8192, or the model's if that is less
   int row_limit = 512;                   // rows of one step (-ub)
   KvType k_type = KvType::kF16, v_type = KvType::kF16;

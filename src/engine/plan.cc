@@ -14,6 +14,7 @@ namespace nextn {
 namespace {
 
 constexpr int kRowsEach = 4;  // of a decoding among others, on average: its last token and drafts
+constexpr int kDefaultParallel = 4;
 constexpr int64_t kContextStep = 256, kLeastContext = 512;
 
 double mib(uint64_t bytes) {
@@ -186,6 +187,14 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
 
   const auto weights = [&] { return sum(weight_parts(model)); };
   uint64_t for_others = plan.budget - std::min(plan.budget, weights());
+  if (options.n_parallel == 0) {
+    const auto fits = [&](int n) {
+      options.n_parallel = options.n_sessions = n;
+      return largest_context(options, file, model, draft, wanted, for_others) == wanted;
+    };
+    int n = kDefaultParallel;
+    while (!fits(n) && n > 1) n--;
+  }
   if (largest_context(options, file, model, draft, std::min(wanted, kLeastContext), for_others) == 0 && asked.map) {
     // Not even the least context fits beside all weights. What is left in the file makes room for a context, but not
     // for more of it than memory is good for.
@@ -206,6 +215,7 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
   if (options.n_ctx == 0) options.n_ctx = std::min(wanted, kLeastContext);  // which does not fit either
 
   plan.n_ctx = options.n_ctx;
+  plan.n_parallel = options.n_parallel;
   plan.parts = weight_parts(model);
   for (MemoryPart& part : other_parts(options, file, model, draft)) plan.parts.push_back(std::move(part));
   plan.total = sum(plan.parts);

@@ -27,6 +27,7 @@ struct MemoryPlan {
   // Whether matrices are among them: then every use packs them anew, which is slow, and memory of any size will do.
   bool in_place = false;
   int64_t n_ctx = 0;
+  int n_parallel = 1;
   uint64_t budget = 0;     // what there is to take
   std::string limited_by;  // what limits it
   std::string problem;     // why the plan does not fit, and the flag that would help; empty when it does
@@ -55,8 +56,8 @@ int logit_rows(const EngineOptions& options) noexcept;                     // ro
 int64_t step_rows(const EngineOptions& options) noexcept;                  // of the largest step
 StateShape state_shape(const EngineOptions& options, const Model& model);  // for options.n_ctx
 
-// Plans for `available` bytes and decides what the options leave open: a context that was not given becomes what fits,
-// and where the weights alone do not fit, the model is told to leave some in the file. Throws nothing for a plan that
+// Plans for `available` bytes and decides what the options leave open: as many sequences at once, up to 4, as leave the
+// context what it would be with one; a context that was not given becomes what fits, and where the weights alone do not fit, the model is told to leave some in the file. Throws nothing for a plan that
 // does not fit: it has `problem`.
 MemoryPlan make_plan(const EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft,
                      const AvailableMemory& available);

@@ -19,26 +19,40 @@ Scheduler::Scheduler(Engine& engine, const SchedulerOptions& options)
     : engine_(engine), options_(options), runner_(engine) {
   for (int i = 0; i < engine.options().n_parallel; i++) slots_.push_back(std::make_unique<Slot>(engine));
   stats_.slots.resize(slots_.size());
+  stats_.step_ms.resize(static_cast<size_t>(engine.costs().max_rows()));
 }
 
 Scheduler::~Scheduler() = default;
 
 // ------------------------------------------------------------------------------------------------ any thread
 
-std::shared_ptr<Job> Scheduler::submit(Request request) {
-  check_sampler_params(request.params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab),
-                       ErrorCode::kRequest);
-  engine_.check_prompt(request.prompt);
-  auto job = std::make_shared<Job>(std::move(request));
+std::vector<std::shared_ptr<Job>> Scheduler::submit(std::vector<Request> requests) {
+  if (requests.size() > options_.queue_limit) {
+    fail(ErrorCode::kRequest, "expected at most {} answers to one request, found {}", options_.queue_limit,
+         requests.size());
+  }
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (Request& request : requests) {
+    check_sampler_params(request.params.sampling, static_cast<int32_t>(engine_.model().info().n_vocab),
+                         ErrorCode::kRequest);
+    engine_.check_prompt(request.prompt);
+    jobs.push_back(std::make_shared<Job>(std::move(request)));
+  }
   const std::lock_guard lock(mutex_);
   if (draining_) fail(ErrorCode::kBusy, "the server is ending and takes no more requests");
-  if (queue_.size() >= options_.queue_limit) {
-    fail(ErrorCode::kBusy, "queue: expected fewer than {} waiting requests, found {}", options_.queue_limit,
-         queue_.size());
+  if (queue_.size() + jobs.size() > options_.queue_limit) {
+    fail(ErrorCode::kBusy, "queue: expected room for {} of {} waiting requests, found {} waiting", jobs.size(),
+         options_.queue_limit, queue_.size());
   }
-  queue_.push_back(job);
+  queue_.insert(queue_.end(), jobs.begin(), jobs.end());
   work_.notify_one();
-  return job;
+  return jobs;
+}
+
+std::shared_ptr<Job> Scheduler::submit(Request request) {
+  std::vector<Request> requests;
+  requests.push_back(std::move(request));
+  return submit(std::move(requests)).front();
 }
 
 void Scheduler::drain() {
@@ -53,6 +67,11 @@ void Scheduler::cancel_all() {
   for (const std::unique_ptr<Slot>& slot : slots_) {
     if (slot->job) slot->job->cancel();
   }
+}
+
+bool Scheduler::busy() const {
+  const std::lock_guard lock(mutex_);
+  return !queue_.empty() || std::ranges::any_of(slots_, [](const auto& slot) { return slot->job != nullptr; });
 }
 
 SchedulerStats Scheduler::stats() const {
@@ -86,6 +105,9 @@ bool Scheduler::step() {
     stats_.steps += n_rows > 0;
     stats_.step_rows += n_rows;
     for (size_t i = 0; i < slots_.size(); i++) stats_.slots[i].context_n = slots_[i]->session.length();
+    for (size_t i = 0; i < stats_.step_ms.size(); i++) {
+      stats_.step_ms[i] = engine_.costs().verify(static_cast<int>(i) + 1);
+    }
   }
   const std::vector<Slot*> active = active_;
   for (Slot* slot : active) {

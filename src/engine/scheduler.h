@@ -63,6 +63,7 @@ struct SchedulerStats {
   int64_t requests = 0, errors = 0, cancelled = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0, predicted_tokens = 0, drafted = 0, accepted = 0;
   int64_t steps = 0, step_rows = 0;
+  std::vector<double> step_ms;  // what a step of 1, 2, .. rows takes, as the draft controller has it
 };
 
 class Scheduler {
@@ -71,12 +72,14 @@ class Scheduler {
   Scheduler(Engine& engine, const SchedulerOptions& options);
   ~Scheduler();
 
-  // From any thread. Throws Error{kRequest} for a prompt or parameters that are not right, Error{kBusy} when the queue
-  // is full or drain() has been called.
+  // From any thread. All or none. Throws Error{kRequest} for a prompt or parameters that are not right and for more
+  // requests than the queue ever holds, Error{kBusy} when there is no room for them now or drain() has been called.
+  std::vector<std::shared_ptr<Job>> submit(std::vector<Request> requests);
   std::shared_ptr<Job> submit(Request request);
   // Takes no more requests; run() returns when the last one has ended.
   void drain();
   void cancel_all();
+  bool busy() const;  // requests run or wait
   SchedulerStats stats() const;
 
   // The thread that owns the engine: steps while there is work, sleeps while there is none, until drained.

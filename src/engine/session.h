@@ -12,13 +12,23 @@
 #include "draft/drafter.h"
 #include "draft/model_drafter.h"
 #include "engine/engine.h"
+#include "sampling/logprobs.h"
 #include "state/head_state.h"
 #include "state/sequence_state.h"
 
 namespace nextn {
 
+// A token that has become part of the text.
+struct TokenEvent {
+  int32_t token;
+  bool drafted;                        // it was drafted, and the trunk has chosen the same
+  int64_t n_drafted;                   // drafts of this text verified so far
+  std::vector<TokenLogprob> logprobs;  // as top_logprobs() gives them; empty where none are asked for
+};
+
 struct GenerateParams {
   SamplerParams sampling;
+  uint32_t choice = 0;     // tells the answers to one request apart, which share a seed
   int64_t n_predict = -1;  // tokens at most; negative: until an end
   std::vector<std::string> stops;
   bool ignore_eos = false;
@@ -28,9 +38,11 @@ struct GenerateParams {
   int draft_min = 0;                 // a draft shorter than this is not verified
   bool adaptive = false;             // draft as many as pay (draft/controller.h); else always draft_max
   float draft_p_min = 0;
-  bool digest = false;                      // compute logits_digest
-  const std::atomic<bool>* stop = nullptr;  // set from outside: ends with kInterrupt at the next cycle
-  Drafter* drafter = nullptr;               // instead of all others
+  bool digest = false;                         // compute logits_digest
+  const std::atomic<bool>* stop = nullptr;     // set from outside: ends with kInterrupt at the next cycle
+  Drafter* drafter = nullptr;                  // instead of all others
+  int top_logprobs = -1;                       // probabilities of so many tokens in each place; negative: none at all
+  std::function<void(TokenEvent&&)> on_token;  // before the text that ends with it; not of an end token
   std::function<void(std::string_view)> on_text;
 };
 

@@ -1,0 +1,33 @@
+// One HTTP request on its way through the server.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "app/serve/http_server.h"
+#include "app/serve/server.h"
+
+namespace nextn {
+
+struct Server::Call {
+  HttpRequest request;
+  std::shared_ptr<HttpExchange> exchange;
+  std::string id;
+  HttpHeaders headers;  // of the answer
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+};
+
+enum class Access : uint8_t {
+  kPublic,  // without a key
+  kAlways,  // with a key, while the model is loading too
+  kReady,   // with a key, when the model is there
+};
+
+struct Server::Route {
+  const char* method;
+  const char* path;
+  Access access;
+  void (Server::*handle)(Call&);
+};
+
+}  // namespace nextn

@@ -1,0 +1,510 @@
+#include "app/serve/http_server.h"
+
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <optional>
+#include <thread>
+
+#include "base/error.h"
+
+namespace nextn {
+
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using tcp = asio::ip::tcp;
+using std::chrono::milliseconds;
+using Strand = asio::strand<asio::io_context::executor_type>;
+using TcpStream = beast::basic_stream<tcp, Strand>;
+using TlsStream = beast::ssl_stream<TcpStream>;
+using Socket = TcpStream::socket_type;
+
+// Errors as values: co_await gives (error, ...).
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+// How often a client is asked whether it is still there while it has sent more than its request.
+constexpr milliseconds kLookEvery(250);
+
+bool has_left(tcp::socket::native_handle_type socket) {
+  tcp_info info = {};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
+  return info.tcpi_state != TCP_ESTABLISHED;
+}
+
+template <class Stream>
+auto& lowest(Stream& stream) {
+  return beast::get_lowest_layer(stream);
+}
+
+// What is to be sent, and who waits for what.
+class Exchange final : public HttpExchange, public std::enable_shared_from_this<Exchange> {
+ public:
+  explicit Exchange(const Strand& strand) : strand_(strand), news_(strand) {}
+
+  void respond(int status, std::string_view content_type, std::string body, HttpHeaders headers) override {
+    if (begun()) return;
+    status_ = status;
+    content_type_ = content_type;
+    headers_ = std::move(headers);
+    output_ = std::move(body);
+    ended_ = true;
+    wake();
+  }
+
+  void begin_stream(std::string_view content_type, std::string keep_alive, HttpHeaders headers) override {
+    if (begun()) return;
+    status_ = 200;
+    content_type_ = content_type;
+    headers_ = std::move(headers);
+    keep_alive_ = std::move(keep_alive);
+    streams_ = true;
+    wake();
+  }
+
+  void write(std::string piece) override {
+    if (gone_ || ended_) return;
+    output_ += piece;
+    wake();
+  }
+
+  void end_stream() override {
+    ended_ = true;
+    wake();
+  }
+
+  void on_gone(std::function<void()> call) override {
+    if (gone_) {
+      call();
+    } else {
+      gone_call_ = std::move(call);
+    }
+  }
+
+  void post(std::function<void()> call) override { asio::post(strand_, std::move(call)); }
+
+  // ---- the connection's side
+
+  bool begun() const { return status_ != 0; }
+  bool streams() const { return streams_; }
+  bool ended() const { return ended_; }
+  bool gone() const { return gone_; }
+  int status() const { return status_; }
+  const std::string& content_type() const { return content_type_; }
+  const HttpHeaders& headers() const { return headers_; }
+  const std::string& keep_alive() const { return keep_alive_; }
+  std::string take_output() { return std::exchange(output_, {}); }
+
+  void leave() {
+    if (gone_) return;
+    gone_ = true;
+    output_.clear();
+    wake();
+    if (const auto call = std::exchange(gone_call_, {})) call();
+  }
+  void complete() { gone_call_ = {}; }
+
+  // Until there is something to send, at most `patience`.
+  asio::awaitable<void> news(std::chrono::steady_clock::duration patience) {
+    if (!output_.empty() || ended_ || gone_ || has_news_) {
+      has_news_ = false;
+      co_return;
+    }
+    news_.expires_after(patience);
+    co_await news_.async_wait(kAwait);
+    has_news_ = false;
+  }
+
+ private:
+  void wake() {
+    has_news_ = true;
+    news_.cancel();
+  }
+
+  Strand strand_;
+  asio::steady_timer news_;
+  int status_ = 0;
+  bool streams_ = false, ended_ = false, gone_ = false, has_news_ = false;
+  std::string content_type_, keep_alive_, output_;
+  HttpHeaders headers_;
+  std::function<void()> gone_call_;
+};
+
+// Looks whether the client is still there, while an answer is being made.
+template <class Stream>
+class Watch : public std::enable_shared_from_this<Watch<Stream>> {
+ public:
+  Watch(Stream& stream, std::shared_ptr<Exchange> exchange, const Strand& strand)
+      : stream_(&stream), exchange_(std::move(exchange)), strand_(strand), timer_(strand) {}
+
+  void start() {
+    lowest(*stream_).socket().async_wait(
+        tcp::socket::wait_read, asio::bind_executor(strand_, [self = this->shared_from_this()](
+                                                                 const boost::system::error_code&) { self->look(); }));
+  }
+
+  void stop() {
+    if (stream_ == nullptr) return;
+    timer_.cancel();
+    boost::system::error_code ignored;
+    lowest(*stream_).socket().cancel(ignored);
+    stream_ = nullptr;
+  }
+
+ private:
+  // There is something to read, or an end. What there is to read is the next request, and hides the end.
+  void look() {
+    if (stream_ == nullptr) return;
+    auto& socket = lowest(*stream_).socket();
+    if (!socket.is_open() || has_left(socket.native_handle())) return exchange_->leave();
+    timer_.expires_after(kLookEvery);
+    timer_.async_wait([self = this->shared_from_this()](const boost::system::error_code& error) {
+      if (!error) self->look();
+    });
+  }
+
+  Stream* stream_;
+  std::shared_ptr<Exchange> exchange_;
+  Strand strand_;
+  asio::steady_timer timer_;
+};
+
+}  // namespace
+
+std::string_view HttpRequest::header(std::string_view name) const noexcept {
+  for (const auto& [key, value] : headers) {
+    if (beast::iequals(beast::string_view(key.data(), key.size()), beast::string_view(name.data(), name.size())))
+      return value;
+  }
+  return "";
+}
+
+class HttpServer::Impl {
+ public:
+  Impl(HttpServerOptions options, HttpHandler handler)
+      : options_(std::move(options)), handler_(std::move(handler)), acceptor_(context_) {
+    if (options_.certificate_file.empty() != options_.key_file.empty()) {
+      fail(ErrorCode::kUsage, "TLS: expected a certificate and a key, found one of them");
+    }
+    if (!options_.certificate_file.empty()) load_certificate();
+    listen();
+  }
+
+  ~Impl() { stop(milliseconds(0)); }
+
+  std::string address() const {
+    const tcp::endpoint end = acceptor_.is_open() ? acceptor_.local_endpoint() : endpoint_;
+    const std::string host = end.address().is_v6() ? "[" + end.address().to_string() + "]" : end.address().to_string();
+    return fmt::format("{}://{}:{}", tls_ ? "https" : "http", host, end.port());
+  }
+
+  size_t n_connections() const noexcept { return n_connections_.load(std::memory_order_relaxed); }
+
+  void start() {
+    asio::co_spawn(context_, accept(), asio::detached);
+    for (int i = 0; i < options_.n_threads; i++) {
+      threads_.emplace_back([this] { context_.run(); });
+    }
+  }
+
+  void stop(milliseconds grace) {
+    stopping_ = true;
+    asio::post(context_, [this] {
+      boost::system::error_code ignored;
+      acceptor_.close(ignored);
+    });
+    const auto until = std::chrono::steady_clock::now() + grace;
+    while (!threads_.empty() && n_writing_ > 0 && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    context_.stop();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  void load_certificate() {
+    tls_.emplace(asio::ssl::context::tls_server);
+    tls_->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                      asio::ssl::context::no_tlsv1_1);
+    boost::system::error_code error;
+    tls_->use_certificate_chain_file(options_.certificate_file, error);
+    if (error) fail(ErrorCode::kFile, "{}: expected a PEM certificate: {}", options_.certificate_file, error.message());
+    tls_->use_private_key_file(options_.key_file, asio::ssl::context::pem, error);
+    if (error) fail(ErrorCode::kFile, "{}: expected the certificate's PEM key: {}", options_.key_file, error.message());
+  }
+
+  void listen() {
+    const std::string where = fmt::format("{}:{}", options_.host, options_.port);
+    boost::system::error_code error;
+    tcp::resolver resolver(context_);
+    const auto found = resolver.resolve(options_.host, std::to_string(options_.port), tcp::resolver::passive, error);
+    if (error || found.empty()) fail(ErrorCode::kSystem, "{}: cannot find the host: {}", where, error.message());
+    endpoint_ = found.begin()->endpoint();
+    const auto check = [&] {
+      if (error) fail(ErrorCode::kSystem, "{}: cannot listen: {}", where, error.message());
+    };
+    acceptor_.open(endpoint_.protocol(), error), check();
+    acceptor_.set_option(asio::socket_base::reuse_address(true), error), check();
+    acceptor_.bind(endpoint_, error), check();
+    acceptor_.listen(asio::socket_base::max_listen_connections, error), check();
+    endpoint_ = acceptor_.local_endpoint();
+  }
+
+  asio::awaitable<void> accept() {
+    while (acceptor_.is_open()) {
+      const Strand strand = asio::make_strand(context_.get_executor());
+      Socket socket(strand);
+      auto [error] = co_await acceptor_.async_accept(socket, kAwait);
+      if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+      if (error) {  // no more descriptors, or a client that has left: those who are here go on
+        asio::steady_timer pause(context_, milliseconds(50));
+        co_await pause.async_wait(kAwait);
+        continue;
+      }
+      boost::system::error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
+      const tcp::endpoint remote = socket.remote_endpoint(ignored);
+      asio::co_spawn(strand, connection(std::move(socket), strand, remote.address().to_string()), asio::detached);
+    }
+  }
+
+  asio::awaitable<void> connection(Socket socket, Strand strand, std::string peer) {
+    const bool full = n_connections_++ >= options_.max_connections;
+    TcpStream stream(std::move(socket));
+    if (!tls_) {
+      co_await serve(stream, strand, peer, full);
+    } else {
+      TlsStream secure(std::move(stream), *tls_);
+      lowest(secure).expires_after(options_.idle_timeout);
+      auto [error] = co_await secure.async_handshake(asio::ssl::stream_base::server, kAwait);
+      if (!error) {
+        co_await serve(secure, strand, peer, full);
+        lowest(secure).expires_after(std::chrono::seconds(2));
+        co_await secure.async_shutdown(kAwait);
+      }
+    }
+    n_connections_--;
+  }
+
+  template <class Stream>
+  asio::awaitable<void> serve(Stream& stream, Strand strand, const std::string& peer, bool full) {
+    beast::flat_buffer buffer;
+    while (!stopping_) {
+      http::request_parser<http::string_body> parser;
+      parser.header_limit(static_cast<uint32_t>(options_.max_header_bytes));
+      parser.body_limit(options_.max_body_bytes);
+      const boost::system::error_code error = co_await read(stream, buffer, parser);
+      auto exchange = std::make_shared<Exchange>(strand);
+      bool keep = false;
+      if (error || full) {
+        const auto [status, message] = full && !error ? std::pair(503, "too many connections") : refusal(error);
+        if (status == 0) break;
+        exchange->respond(status, "application/json", error_body(status, message), {});
+      } else {
+        keep = parser.get().keep_alive();
+        handle(parser.get(), peer, exchange);
+      }
+      const bool head = !error && parser.get().method() == http::verb::head;
+      n_writing_++;
+      const bool sent = co_await send(stream, strand, exchange, parser.get().version(), keep, head);
+      n_writing_--;
+      if (!sent || !keep) break;
+    }
+    boost::system::error_code ignored;
+    lowest(stream).socket().shutdown(tcp::socket::shutdown_send, ignored);
+  }
+
+  template <class Stream, class Parser>
+  asio::awaitable<boost::system::error_code> read(Stream& stream, beast::flat_buffer& buffer, Parser& parser) {
+    lowest(stream).expires_after(options_.idle_timeout);
+    auto [head_error, head_bytes] = co_await http::async_read_header(stream, buffer, parser, kAwait);
+    if (head_error) co_return head_error;
+    lowest(stream).expires_after(options_.body_timeout);
+    if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done()) {
+      http::response<http::empty_body> go_on(http::status::continue_, parser.get().version());
+      auto [error, bytes] = co_await http::async_write(stream, go_on, kAwait);
+      if (error) co_return error;
+    }
+    auto [error, bytes] = co_await http::async_read(stream, buffer, parser, kAwait);
+    co_return error;
+  }
+
+  // What a client is told whose request cannot be read; status 0: nothing, it has left.
+  static std::pair<int, std::string> refusal(const boost::system::error_code& error) {
+    if (error == http::error::body_limit) return {413, "the body is larger than this server takes"};
+    if (error == http::error::header_limit) return {431, "the headers are larger than this server takes"};
+    if (error == http::error::end_of_stream || error == beast::error::timeout) return {0, ""};
+    if (error.category() == make_error_code(http::error::bad_method).category()) {
+      return {400, "expected an HTTP/1.1 request: " + error.message()};
+    }
+    return {0, ""};
+  }
+
+  void handle(http::request<http::string_body>& parsed, const std::string& peer,
+              const std::shared_ptr<Exchange>& exchange) {
+    HttpRequest request;
+    request.method = std::string(parsed.method_string());
+    const std::string_view target(parsed.target().data(), parsed.target().size());
+    const size_t mark = target.find('?');
+    request.path = target.substr(0, mark);
+    if (mark != target.npos) request.query = target.substr(mark + 1);
+    for (const auto& field : parsed) request.headers.emplace_back(field.name_string(), field.value());
+    request.body = std::move(parsed.body());
+    request.peer = peer;
+    try {
+      handler_(std::move(request), exchange);
+    } catch (const std::exception& e) {
+      exchange->respond(500, "application/json", error_body(500, e.what()), {});
+    }
+  }
+
+  std::string error_body(int status, std::string_view message) const {
+    return options_.error_body ? options_.error_body(status, message) : std::string(message);
+  }
+
+  template <class Message>
+  void set_head(Message& message, const Exchange& exchange, bool keep) const {
+    message.result(static_cast<unsigned>(exchange.status()));
+    message.set(http::field::content_type, exchange.content_type());
+    for (const auto& [name, value] : options_.headers) message.set(name, value);
+    for (const auto& [name, value] : exchange.headers()) message.set(name, value);
+    message.keep_alive(keep);
+  }
+
+  // Sends the answer as it comes. False where it did not get through.
+  template <class Stream>
+  asio::awaitable<bool> send(Stream& stream, Strand strand, std::shared_ptr<Exchange> exchange, unsigned version,
+                             bool& keep, bool head) {
+    struct Completing {  // also when the server stops in the middle of it
+      std::shared_ptr<Exchange> exchange;
+      ~Completing() { exchange->complete(); }
+    } const completing{exchange};
+    lowest(stream).expires_never();
+    if (!exchange->ended()) {
+      const auto watch = std::make_shared<Watch<Stream>>(stream, exchange, strand);
+      watch->start();
+      while (!exchange->begun() && !exchange->gone()) co_await exchange->news(std::chrono::hours(1));
+      if (exchange->streams()) {
+        const bool sent = co_await send_stream(stream, *exchange, version, keep, head);
+        watch->stop();
+        if (!sent) exchange->leave();
+        co_return sent;
+      }
+      watch->stop();
+      if (exchange->gone()) co_return false;
+    }
+    http::response<http::string_body> response;
+    response.version(version);
+    set_head(response, *exchange, keep);
+    response.body() = exchange->take_output();
+    response.prepare_payload();
+    if (head) response.body().clear();
+    lowest(stream).expires_after(options_.write_timeout);
+    http::response_serializer<http::string_body> serializer(response);
+    if (head) {
+      auto [error, bytes] = co_await http::async_write_header(stream, serializer, kAwait);
+      co_return !error;
+    }
+    auto [error, bytes] = co_await http::async_write(stream, serializer, kAwait);
+    co_return !error;
+  }
+
+  template <class Stream>
+  asio::awaitable<bool> send_stream(Stream& stream, Exchange& exchange, unsigned version, bool& keep, bool head) {
+    const bool chunks = version >= 11;  // before, a stream ends with its connection
+    keep = keep && chunks;
+    http::response<http::empty_body> response;
+    response.version(version);
+    set_head(response, exchange, keep);
+    response.chunked(chunks);
+    http::response_serializer<http::empty_body> serializer(response);
+    lowest(stream).expires_after(options_.write_timeout);
+    auto [head_error, head_bytes] = co_await http::async_write_header(stream, serializer, kAwait);
+    if (head_error) co_return false;
+    if (head) co_return false;
+    for (;;) {
+      lowest(stream).expires_never();
+      const auto asked = std::chrono::steady_clock::now();
+      co_await exchange.news(options_.keep_alive_every);
+      if (exchange.gone()) co_return false;
+      std::string piece = exchange.take_output();
+      if (piece.empty() && !exchange.ended() && std::chrono::steady_clock::now() - asked >= options_.keep_alive_every) {
+        piece = exchange.keep_alive();
+      }
+      lowest(stream).expires_after(options_.write_timeout);
+      if (!piece.empty()) {
+        const bool sent = chunks ? co_await write_chunk(stream, piece) : co_await write_raw(stream, piece);
+        if (!sent) co_return false;
+      } else if (exchange.ended()) {
+        if (!chunks) co_return true;
+        auto [error, bytes] = co_await asio::async_write(stream, http::make_chunk_last(), kAwait);
+        co_return !error;
+      }
+    }
+  }
+
+  template <class Stream>
+  static asio::awaitable<bool> write_chunk(Stream& stream, const std::string& piece) {
+    auto [error, bytes] = co_await asio::async_write(stream, http::make_chunk(asio::buffer(piece)), kAwait);
+    co_return !error;
+  }
+
+  template <class Stream>
+  static asio::awaitable<bool> write_raw(Stream& stream, const std::string& piece) {
+    auto [error, bytes] = co_await asio::async_write(stream, asio::buffer(piece), kAwait);
+    co_return !error;
+  }
+
+  HttpServerOptions options_;
+  HttpHandler handler_;
+  asio::io_context context_;
+  std::optional<asio::ssl::context> tls_;
+  tcp::acceptor acceptor_;
+  tcp::endpoint endpoint_;
+  std::vector<std::thread> threads_;
+  std::atomic<size_t> n_connections_ = 0, n_writing_ = 0;
+  std::atomic<bool> stopping_ = false;
+};
+
+HttpServer::HttpServer(HttpServerOptions options, HttpHandler handler)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(handler))) {}
+
+HttpServer::~HttpServer() = default;
+
+std::string HttpServer::address() const {
+  return impl_->address();
+}
+
+size_t HttpServer::n_connections() const noexcept {
+  return impl_->n_connections();
+}
+
+void HttpServer::start() {
+  impl_->start();
+}
+
+void HttpServer::stop(std::chrono::milliseconds grace) {
+  impl_->stop(grace);
+}
+
+}  // namespace nextn

@@ -1,0 +1,150 @@
+// What the server answers under which path.
+#include "api/chat_completions.h"
+#include "api/completions.h"
+#include "api/llama_completion.h"
+#include "app/commit.h"
+#include "app/serve/call.h"
+
+namespace nextn {
+
+using api::Fields;
+using api::Json;
+
+const std::vector<Server::Route>& Server::routes() {
+  static const std::vector<Route> kRoutes = {
+      {"GET", "/health", Access::kPublic, &Server::health},
+      {"GET", "/v1/health", Access::kPublic, &Server::health},
+      {"GET", "/v1/models", Access::kReady, &Server::models},
+      {"GET", "/models", Access::kReady, &Server::models},
+      {"POST", "/v1/completions", Access::kReady, &Server::completions},
+      {"POST", "/v1/chat/completions", Access::kReady, &Server::chat_completions},
+      {"POST", "/chat/completions", Access::kReady, &Server::chat_completions},
+      {"POST", "/completion", Access::kReady, &Server::llama_completion},
+      {"POST", "/completions", Access::kReady, &Server::llama_completion},
+      {"POST", "/tokenize", Access::kReady, &Server::tokenize},
+      {"POST", "/detokenize", Access::kReady, &Server::detokenize},
+      {"POST", "/apply-template", Access::kReady, &Server::apply_template},
+      {"GET", "/props", Access::kReady, &Server::props},
+      {"GET", "/slots", Access::kReady, &Server::slots},
+      {"GET", "/metrics", Access::kReady, &Server::metrics},
+  };
+  return kRoutes;
+}
+
+void Server::health(Call& call) {
+  switch (state_.load()) {
+    case State::kReady:
+      return answer(call, {{"status", "ok"}});
+    case State::kLoading:
+      return refuse(call, 503, "the model is loading");
+    case State::kEnding:
+      return refuse(call, 503, "the server is ending");
+  }
+}
+
+void Server::models(Call& call) {
+  const ModelInfo& info = engine_->model().info();
+  const Json model = {{"id", model_.id},
+                      {"object", "model"},
+                      {"created", model_.created},
+                      {"owned_by", "nextn"},
+                      {"max_model_len", model_.n_ctx},
+                      {"meta",
+                       {{"architecture", info.architecture},
+                        {"n_ctx", model_.n_ctx},
+                        {"n_ctx_train", info.n_ctx_train},
+                        {"n_embd", info.n_embd},
+                        {"n_vocab", info.n_vocab}}}};
+  answer(call, {{"object", "list"}, {"data", Json::array({model})}});
+}
+
+void Server::completions(Call& call) {
+  const api::CompletionRequest request = api::read_completion(api::parse_body(call.request.body), model_);
+  generate(call, request.generation, api::completion_reply(request, model_));
+}
+
+void Server::chat_completions(Call& call) {
+  const api::ChatRequest request = api::read_chat(api::parse_body(call.request.body), model_);
+  generate(call, request.generation, api::chat_reply(request, model_));
+}
+
+void Server::llama_completion(Call& call) {
+  const api::GenerationRequest request = api::read_llama_completion(api::parse_body(call.request.body), model_);
+  generate(call, request, api::llama_completion_reply(request, model_));
+}
+
+void Server::tokenize(Call& call) {
+  const Json body = api::parse_body(call.request.body);
+  const Fields fields(body);
+  const std::optional<std::string> text = fields.string("content");
+  if (!text) fail(ErrorCode::kRequest, "content: expected text, found none");
+  const std::vector<int32_t> ids = model_.tokenizer->encode(*text, fields.boolean("add_special").value_or(false),
+                                                            fields.boolean("parse_special").value_or(true));
+  if (!fields.boolean("with_pieces").value_or(false)) return answer(call, {{"tokens", ids}});
+  Json tokens = Json::array();
+  for (const int32_t id : ids) {
+    tokens.push_back({{"id", id}, {"piece", std::string(model_.tokenizer->piece(id, true))}});
+  }
+  answer(call, {{"tokens", std::move(tokens)}});
+}
+
+void Server::detokenize(Call& call) {
+  const Json body = api::parse_body(call.request.body);
+  const Json* const tokens = Fields(body).find("tokens");
+  if (tokens == nullptr || !tokens->is_array()) fail(ErrorCode::kRequest, "tokens: expected an array of token ids");
+  answer(call, {{"content", model_.tokenizer->decode(api::read_prompt(*tokens, "tokens", model_), true)}});
+}
+
+void Server::apply_template(Call& call) {
+  const Json body = api::parse_body(call.request.body);
+  answer(call, {{"prompt", api::read_chat(body, model_).prompt}});
+}
+
+void Server::props(Call& call) {
+  const ModelInfo& info = engine_->model().info();
+  const SamplerParams& p = model_.defaults.sampling;
+  const HeadVerdict& head = engine_->head_verdict();
+  answer(call, {{"model",
+                 {{"name", model_.id},
+                  {"path", engine_->file().path()},
+                  {"architecture", info.architecture},
+                  {"n_ctx", model_.n_ctx},
+                  {"head", info.has_head                             ? "in use"
+                           : head.kind == HeadVerdict::Kind::kUsable ? "not loaded"
+                                                                     : "none"},
+                  {"head_reason", head.reason}}},
+                {"model_alias", model_.id},
+                {"model_path", engine_->file().path()},
+                {"total_slots", engine_->options().n_parallel},
+                {"default_generation_settings",
+                 {{"n_ctx", model_.n_ctx},
+                  {"temperature", p.temp},
+                  {"top_k", p.top_k},
+                  {"top_p", p.top_p},
+                  {"min_p", p.min_p},
+                  {"repeat_penalty", p.repeat_penalty},
+                  {"repeat_last_n", p.penalty_last_n},
+                  {"speculative.n_max", model_.defaults.draft_max}}},
+                {"chat_template", engine_->file().string_or("tokenizer.chat_template", "")},
+                {"build_info", std::string("nextn ") + NEXTN_VERSION + " " + kCommit}});
+}
+
+void Server::slots(Call& call) {
+  Json slots = Json::array();
+  for (const SchedulerStats::Slot& slot : scheduler_->stats().slots) {
+    slots.push_back({{"id", slots.size()},
+                     {"n_ctx", model_.n_ctx},
+                     {"is_processing", slot.busy},
+                     {"n_prompt_tokens", slot.prompt_n},
+                     {"n_context_tokens", slot.context_n}});
+  }
+  answer(call, slots);
+}
+
+void Server::metrics(Call& call) {
+  std::string text = metrics_.text(scheduler_->stats(), model_.n_ctx, http_.n_connections());
+  log_answer(call, 200);
+  call.exchange->respond(200, "text/plain; version=0.0.4; charset=utf-8", std::move(text), call.headers);
+}
+
+}  // namespace nextn
