@@ -1,0 +1,51 @@
+// Tints the accepted draft text of a rendered block with the CSS Custom Highlight API: no element is added, so the
+// tint cannot disturb layout, selection or copying. Browsers without the API show the text untinted.
+import { align } from "./alignment";
+
+const highlight = typeof Highlight === "undefined" || !CSS.highlights ? null : new Highlight();
+if (highlight) CSS.highlights.set("drafted", highlight);
+
+export const can_tint = highlight !== null;
+
+// The part of spans (start, end, ...) inside [start, end), relative to start.
+export function cut(spans: number[] | undefined, start: number, end: number): number[] {
+  const part: number[] = [];
+  for (let i = 0; spans && i + 1 < spans.length; i += 2) {
+    const from = Math.max(spans[i]!, start);
+    const to = Math.min(spans[i + 1]!, end);
+    if (from < to) part.push(from - start, to - start);
+  }
+  return part;
+}
+
+// Returns what takes the tint away again.
+export function tint(root: HTMLElement, source: string, spans: number[]): () => void {
+  if (!highlight || spans.length === 0) return () => {};
+  const nodes: Text[] = [];
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode as Text;
+    if (node.data !== "" && !node.parentElement?.closest(".code-head")) nodes.push(node);
+  }
+  const drafted = new Uint8Array(source.length);
+  for (let i = 0; i + 1 < spans.length; i += 2) drafted.fill(1, spans[i], spans[i + 1]);
+
+  const ranges: StaticRange[] = [];
+  align(nodes.map((node) => node.data), source).forEach((places, index) => {
+    const node = nodes[index]!;
+    let from = -1;
+    for (let i = 0; i <= places.length; ++i) {
+      const place = places[i];
+      const on = place !== undefined && place >= 0 && drafted[place] === 1;
+      if (on && from < 0) from = i;
+      if (!on && from >= 0) {
+        ranges.push(new StaticRange({ startContainer: node, startOffset: from, endContainer: node, endOffset: i }));
+        from = -1;
+      }
+    }
+  });
+  for (const range of ranges) highlight.add(range);
+  return () => {
+    for (const range of ranges) highlight.delete(range);
+  };
+}
