@@ -70,11 +70,6 @@ function clean(html: string): string {
   });
 }
 
-// DOMPurify would drop target as unsafe without rel; links here always carry both.
-DOMPurify.addHook("afterSanitizeAttributes", (node) => {
-  if (node.tagName === "INPUT") node.setAttribute("disabled", "");
-});
-
 const kCacheSize = 3000;
 const cache = new Map<string, string>();
 
