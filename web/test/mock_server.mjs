@@ -41,8 +41,7 @@ def longest(path: Path) -> int:
 Two things to know:
 
 - *Text* is decoded as it is read; a byte that is no UTF-8 raises an error.
-- The end of the line is taken off, so that \`\\r\\n\` files
-  differ by one. See [the manual](https://docs.python.org/3/library/io.html).
+- The end of the line is taken off, so that \`\\r\\n\` files differ by one. See [the manual](https://docs.python.org/3/library/io.html).
 
 | file | lines | longest |
 |:-----|------:|--------:|

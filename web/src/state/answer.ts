@@ -29,8 +29,8 @@ export function ask(id: string, text: string): void {
 export function regenerate(id: string, index: number): void {
   const conversation = find(id);
   if (!conversation) return;
-  const old = conversation.messages[index];
-  restart(conversation, conversation.messages.slice(0, index), old?.content ? "The earlier answer is replaced." : "");
+  const lost = conversation.messages.slice(index).some((m) => m.content !== "");
+  restart(conversation, conversation.messages.slice(0, index), lost ? "The earlier answer is replaced." : "");
 }
 
 // Replaces the question at index; what followed it goes.
@@ -39,7 +39,7 @@ export function edit(id: string, index: number, text: string): void {
   const old = conversation?.messages[index];
   if (!conversation || !old) return;
   const question: Message = { ...old, id: new_id(), content: text };
-  restart(conversation, [...conversation.messages.slice(0, index), question], "What followed is replaced.");
+  restart(conversation, [...conversation.messages.slice(0, index), question], "The earlier question is replaced.");
 }
 
 export function remove_message(id: string, index: number): void {

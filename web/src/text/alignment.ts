@@ -2,7 +2,7 @@
 //
 // Rendering drops marks and keeps the order of what it shows, so each piece of text is looked for after the one
 // before it. What is in the source and never shown (addresses of links, the language of a code block, list marks) is
-// blanked first, or a full stop after a link would be found inside its address.
+// taken out first, or a full stop after a link would be found inside its address.
 
 const kUnshown = [
   /\]\([^)\n]*\)/g, // address of a link
@@ -10,24 +10,29 @@ const kUnshown = [
   /^[ \t>]*([-*+]|\d+[.)])[ \t]/gm, // list mark
   /^[ \t]*\|?[ \t]*:?-{2,}[-| :\t]*$/gm, // rule of a table, underline of a heading
 ];
-const kReach = 80; // how far a single character is looked for
+const kReach = 24; // how many shown characters may be missing between two pieces
 
 // For every character of every text its place in source, or -1.
 export function align(texts: string[], source: string): number[][] {
-  let shown = source;
-  for (const pattern of kUnshown) shown = shown.replace(pattern, (unshown) => "\0".repeat(unshown.length));
+  let blanked = source;
+  for (const pattern of kUnshown) blanked = blanked.replace(pattern, (unshown) => "\0".repeat(unshown.length));
+  const places: number[] = [];
+  for (let i = 0; i < blanked.length; ++i) if (blanked[i] !== "\0") places.push(i);
+  const shown = places.map((place) => source[place]).join("");
+
   let at = 0;
+  const find = (text: string): number => {
+    const found = shown.indexOf(text, at);
+    if (found < 0 || found - at > kReach) return -1;
+    at = found + text.length;
+    return found;
+  };
   return texts.map((text) => {
-    const whole = shown.indexOf(text, at);
-    if (whole >= 0) {
-      at = whole + text.length;
-      return Array.from({ length: text.length }, (_, i) => whole + i);
-    }
+    const whole = find(text);
+    if (whole >= 0) return places.slice(whole, whole + text.length);
     return Array.from({ length: text.length }, (_, i) => {
-      const place = shown.indexOf(text[i]!, at);
-      if (place < 0 || place - at > kReach) return -1;
-      at = place + 1;
-      return place;
+      const found = find(text[i]!);
+      return found < 0 ? -1 : places[found]!;
     });
   });
 }

@@ -67,6 +67,7 @@ function clean(html: string): string {
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     ALLOWED_URI_REGEXP: kAddress,
+    ADD_URI_SAFE_ATTR: ["target", "rel", "align", "start", "type", "checked", "disabled"], // else held against the above
   });
 }
 

@@ -18,6 +18,11 @@ export function cut(spans: number[] | undefined, start: number, end: number): nu
   return part;
 }
 
+// Line ends that the renderer puts between its elements are not in the source.
+function is_layout(node: Text): boolean {
+  return node.data === "" || (/^\s*\n\s*$/.test(node.data) && !node.parentElement?.closest("pre"));
+}
+
 // Returns what takes the tint away again.
 export function tint(root: HTMLElement, source: string, spans: number[]): () => void {
   if (!highlight || spans.length === 0) return () => {};
@@ -25,7 +30,7 @@ export function tint(root: HTMLElement, source: string, spans: number[]): () => 
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode as Text;
-    if (node.data !== "" && !node.parentElement?.closest(".code-head")) nodes.push(node);
+    if (!is_layout(node) && !node.parentElement?.closest(".code-head")) nodes.push(node);
   }
   const drafted = new Uint8Array(source.length);
   for (let i = 0; i + 1 < spans.length; i += 2) drafted.fill(1, spans[i], spans[i + 1]);

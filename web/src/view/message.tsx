@@ -124,14 +124,13 @@ function Numbers({ message }: { message: Message }) {
   const { timings, id } = message;
   if (!timings?.predicted_n) return null;
   const accepted = acceptance(timings);
-  const parts = [count(timings.predicted_n, "token"), `${rate(timings.predicted_per_second)} tok/s`];
-  if (accepted !== undefined) parts.push(`${percent(accepted)} accepted`);
   return (
     <button class="numbers" type="button" title="Show these numbers in the panel" onClick={() => {
       shown_message.value = id;
       show_meter(true);
     }}>
-      {parts.join(" · ")}
+      {count(timings.predicted_n, "token")} · {rate(timings.predicted_per_second)} tok/s
+      {accepted !== undefined && <> · {percent(accepted)}<span class="word"> accepted</span></>}
     </button>
   );
 }

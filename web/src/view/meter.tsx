@@ -11,7 +11,7 @@ import { Close, Meter as MeterIcon } from "./icons";
 
 function measured(): Message | undefined {
   const answers = current.value?.messages.filter((m) => m.role === "assistant") ?? [];
-  return answers.find((m) => m.id === shown_message.value) ?? answers[answers.length - 1];
+  return answers.find((m) => m.id === shown_message.value) ?? answers.findLast((m) => m.timings?.predicted_n);
 }
 
 // The short form, in the page's head.

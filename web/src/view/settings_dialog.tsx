@@ -39,8 +39,8 @@ export function SettingsDialog() {
             <Field name="temperature" label="Temperature" min={0} max={2} step={0.05} otherwise={defaults?.temperature} />
             <Field name="top_p" label="Top p" min={0} max={1} step={0.01} otherwise={defaults?.top_p} />
             <Field name="top_k" label="Top k" min={0} max={1000} step={1} otherwise={defaults?.top_k} />
-            <Field name="max_tokens" label="Most tokens" min={1} max={1048576} step={1} empty="until the end" />
-            <Field name="seed" label="Seed" min={0} max={Number.MAX_SAFE_INTEGER} step={1} empty="new each time" />
+            <Field name="max_tokens" label="Max tokens" min={1} max={1048576} step={1} empty="no limit" />
+            <Field name="seed" label="Seed" min={0} max={Number.MAX_SAFE_INTEGER} step={1} empty="random" />
           </fieldset>
 
           <fieldset>
