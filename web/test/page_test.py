@@ -88,7 +88,7 @@ def fail(page, status, message, headers=None):
 
 
 def open_settings(page):
-    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("button", name="Settings", exact=True).click()
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
@@ -416,7 +416,7 @@ def tint_follows_the_source(page, base):
     expect(answers(page).last).to_contain_text("x = 1")
     read = "() => { const runs = []; for (const r of CSS.highlights.get('drafted')) runs.push(r.startContainer.data.slice(r.startOffset, r.endOffset)); return runs.join('|'); }"
     found = page.evaluate(read)
-    assert found == "bo| with |a li|. End|em <one>|x = |1", found
+    assert found == "bo|with|a li|. End|em <one>|x =|1", found
     page.get_by_label("Tint accepted drafts").uncheck()
     assert page.evaluate(read) == ""
     page.get_by_label("Tint accepted drafts").check()
@@ -586,7 +586,7 @@ def long_answer_stays_quick(page, base):
     page.evaluate("""() => { window.slow = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) window.slow = Math.max(window.slow, e.duration); }).observe({type: 'longtask'}); }""")
     say(page, "A long and fast answer")
     wait_answer(page)
-    expect(answers(page).last).to_contain_text("40.")
+    expect(answers(page).last.locator("li")).to_have_count(40)
     slow = page.evaluate("window.slow")
     assert slow < 400, f"the page was busy for {slow:.0f} ms at once"
 

@@ -10,10 +10,17 @@ export const can_tint = highlight !== null;
 // The part of spans (start, end, ...) inside [start, end), relative to start.
 export function cut(spans: number[] | undefined, start: number, end: number): number[] {
   const part: number[] = [];
-  for (let i = 0; spans && i + 1 < spans.length; i += 2) {
+  if (!spans) return part;
+  let low = 0; // the first pair that ends after start
+  for (let high = spans.length / 2; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (spans[2 * middle + 1]! > start) high = middle;
+    else low = middle + 1;
+  }
+  for (let i = 2 * low; i + 1 < spans.length && spans[i]! < end; i += 2) {
     const from = Math.max(spans[i]!, start);
     const to = Math.min(spans[i + 1]!, end);
-    if (from < to) part.push(from - start, to - start);
+    part.push(from - start, to - start);
   }
   return part;
 }
@@ -38,13 +45,15 @@ export function tint(root: HTMLElement, source: string, spans: number[]): () => 
   const ranges: StaticRange[] = [];
   align(nodes.map((node) => node.data), source).forEach((places, index) => {
     const node = nodes[index]!;
+    const add = (start: number, end: number) => ranges.push(new StaticRange({ startContainer: node, startOffset: start, endContainer: node, endOffset: end }));
     let from = -1;
     for (let i = 0; i <= places.length; ++i) {
       const place = places[i];
       const on = place !== undefined && place >= 0 && drafted[place] === 1;
       if (on && from < 0) from = i;
       if (!on && from >= 0) {
-        ranges.push(new StaticRange({ startContainer: node, startOffset: from, endContainer: node, endOffset: i }));
+        // Words and the spaces between them; no indents and line ends.
+        for (const words of node.data.slice(from, i).matchAll(/\S+(?:[^\S\n]+\S+)*/g)) add(from + words.index, from + words.index + words[0].length);
         from = -1;
       }
     }

@@ -1,4 +1,5 @@
 // One message: a question, or an answer with its reasoning, numbers and failure.
+import { memo } from "preact/compat";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Message } from "../state/conversation";
 import { edit, is_running, regenerate, remove_message } from "../state/answer";
@@ -25,7 +26,7 @@ async function copy_message(text: string): Promise<void> {
   tell((await copy(text)) ? "Copied." : "The browser did not allow copying.");
 }
 
-export function Question({ conversation, message, index }: Props) {
+export const Question = memo(({ conversation, message, index }: Props) => {
   if (editing.value === message.id) return <QuestionEditor conversation={conversation} message={message} index={index} />;
   return (
     <article class="question" aria-label="You">
@@ -37,7 +38,7 @@ export function Question({ conversation, message, index }: Props) {
       </Tools>
     </article>
   );
-}
+});
 
 function QuestionEditor({ conversation, message, index }: Omit<Props, "live">) {
   const [text, set_text] = use_draft(message.id, message.content);
@@ -80,7 +81,7 @@ function QuestionEditor({ conversation, message, index }: Omit<Props, "live">) {
   );
 }
 
-export function Answer({ conversation, message, index, live }: Props) {
+export const Answer = memo(({ conversation, message, index, live }: Props) => {
   const { content, reasoning, failure, finish } = message;
   const tinted = settings.value.tint;
   const waiting = live && !content && !reasoning;
@@ -103,7 +104,7 @@ export function Answer({ conversation, message, index, live }: Props) {
       )}
     </article>
   );
-}
+});
 
 function Reasoning({ message, live }: { message: Message; live: boolean }) {
   const [chosen, choose] = useState<boolean | null>(null);

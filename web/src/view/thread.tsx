@@ -12,6 +12,7 @@ export function Thread() {
   const scroll = useRef<HTMLDivElement>(null);
   const column = useRef<HTMLDivElement>(null);
   const follow = useRef(true);
+  const top = useRef(0);
   const [away, set_away] = useState(false);
   const conversation = current.value;
   const running = conversation ? is_running(conversation.id) : false;
@@ -32,9 +33,12 @@ export function Thread() {
     observer.observe(scroll.current!);
     return () => observer.disconnect();
   }, []);
+  // The text may have grown between a scroll and its event: only a move upwards is the reader's wish to stay.
   const on_scroll = () => {
     const { scrollHeight, scrollTop, clientHeight } = scroll.current!;
-    follow.current = scrollHeight - scrollTop - clientHeight < kNear;
+    const near = scrollHeight - scrollTop - clientHeight < kNear;
+    if (near || scrollTop < top.current - 1) follow.current = near;
+    top.current = scrollTop;
     set_away(!follow.current);
   };
 
