@@ -4,6 +4,7 @@
 #include "api/llama_completion.h"
 #include "app/commit.h"
 #include "app/serve/call.h"
+#include "app/serve/page.h"
 
 namespace nextn {
 
@@ -29,6 +30,20 @@ const std::vector<Server::Route>& Server::routes() {
       {"GET", "/metrics", Access::kReady, &Server::metrics},
   };
   return kRoutes;
+}
+
+// A file of the web page, for everybody: it asks for the key itself.
+bool Server::page(Call& call) {
+  const PageFile* const file = options_.page ? page_file(call.request.path) : nullptr;
+  if (file == nullptr || (call.request.method != "GET" && call.request.method != "HEAD")) return false;
+  call.headers.emplace_back("Content-Security-Policy", std::string(kPagePolicy));
+  call.headers.emplace_back("Referrer-Policy", "no-referrer");
+  call.headers.emplace_back("Cache-Control", "no-cache");
+  call.headers.emplace_back("ETag", file->etag);
+  const bool known = call.request.header("if-none-match") == file->etag;
+  log_answer(call, known ? 304 : 200);
+  call.exchange->respond(known ? 304 : 200, file->content_type, known ? "" : std::string(file->bytes), call.headers);
+  return true;
 }
 
 void Server::health(Call& call) {

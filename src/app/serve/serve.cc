@@ -21,6 +21,7 @@ struct ServeFlags {
   std::string chat_template_file, chat_template_kwargs;
   int queue_limit = 256, max_connections = 512, max_body_mib = 32, drain_seconds = 30;
   double prefill_slowdown = 2;
+  bool no_page = false;
 
   void add_to(CLI::App& app);
   void check() const;
@@ -49,6 +50,7 @@ void ServeFlags::add_to(CLI::App& app) {
                  "while a prompt is read, steps of others may take so many times as long (default: 2)");
   app.add_option("--drain-seconds", drain_seconds,
                  "for running requests, when the server is told to end (default: 30)");
+  app.add_flag("--no-webui", no_page, "no web page at /");
   app.add_option("--log-format", log_format, "text or json");
 }
 
@@ -124,6 +126,7 @@ ServerOptions ServeFlags::options(const CLI::App& app) const {
   o.scheduler.queue_limit = static_cast<size_t>(queue_limit);
   o.scheduler.prefill_slowdown = prefill_slowdown;
   o.drain_limit = std::chrono::seconds(drain_seconds);
+  o.page = !no_page;
   o.log = log_format == "json" ? Log::Format::kJson : Log::Format::kText;
   return o;
 }

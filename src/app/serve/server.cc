@@ -191,6 +191,7 @@ void Server::dispatch(Call& call) {
     if (route.access == Access::kReady) check_ready();
     return (this->*route.handle)(call);
   }
+  if (allowed.empty() && page(call)) return;
   if (allowed.empty()) throw Refused{404, fmt::format("{}: there is nothing here", call.request.path)};
   call.headers.emplace_back("Allow", allowed);
   throw Refused{405, fmt::format("{}: expected {}, found {}", call.request.path, allowed, call.request.method)};

@@ -28,6 +28,7 @@ struct ServerOptions {
   std::vector<std::string> cors_origins;  // whose pages may ask; "*": everybody's
   SchedulerOptions scheduler;
   std::chrono::seconds drain_limit{30};  // for running requests, when the server is to end
+  bool page = true;                      // the web page at /
   Log::Format log = Log::Format::kText;
 };
 
@@ -62,6 +63,7 @@ class Server {
 
   // the routes (routes.cc)
   static const std::vector<Route>& routes();
+  bool page(Call& call);
   void health(Call& call);
   void models(Call& call);
   void completions(Call& call);
