@@ -1,16 +1,19 @@
 #include "text/chat/reply_events.h"
 
+#include <cstdint>
 #include <random>
 #include <utility>
 
 namespace nextn {
 
 std::string random_call_id() {
-  constexpr std::string_view kLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  std::random_device device;
-  std::uniform_int_distribution<size_t> letter(0, kLetters.size() - 1);
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
+  std::random_device device;  // 32 bits a draw, and slow: six letters of each
   std::string id = "call_";
-  for (int i = 0; i < 24; i++) id += kLetters[letter(device)];
+  for (int draw = 0; draw < 4; draw++) {
+    uint32_t bits = device();
+    for (int i = 0; i < 6; i++, bits >>= 5) id += kLetters[bits % kLetters.size()];
+  }
   return id;
 }
 

@@ -201,7 +201,7 @@ TEST(ReplyParser, HermesCallsThatAreNone) {
     EXPECT_EQ(tools(text), std::string("content:") + text);
   }
   EXPECT_EQ(tools("a\n<tool_call>\n<tool_call>\n{\"name\": \"f\"}\n</tool_call>\n</tool_call>"),
-            "content:a\n<tool_call>f({})content:\n</tool_call>");
+            "content:a\n<tool_call>\nf({})content:\n</tool_call>");
 }
 
 TEST(ReplyParser, HermesCallsThatBreak) {
@@ -266,7 +266,7 @@ TEST(ReplyParser, XmlCallsWrittenCarelessly) {
 
 TEST(ReplyParser, XmlCallsThatAreNone) {
   const std::string long_name(kMaxFunctionName + 1, 'f');
-  for (const std::string text :
+  for (const std::string& text :
        {std::string("<tool_call>\n<function=f"), std::string("<tool_call>\n<functional>"),
         std::string("<tool_call><function=>"), std::string("<function=a b>"), std::string("<function=f> is how"),
         std::string("Write <function=NAME> and <parameter=KEY>."), std::string("<function=f>\n<para"),
@@ -275,7 +275,7 @@ TEST(ReplyParser, XmlCallsThatAreNone) {
     EXPECT_EQ(tools(text), "content:" + text);
   }
   EXPECT_EQ(tools("<function=f><function=g></function>"), "content:<function=f>g({})");
-  EXPECT_EQ(tools("<tool_call>\n<tool_call>\n<function=g></function></tool_call>"), "content:<tool_call>g({})");
+  EXPECT_EQ(tools("<tool_call>\n<tool_call>\n<function=g></function></tool_call>"), "content:<tool_call>\ng({})");
 }
 
 TEST(ReplyParser, XmlCallsThatAreCutOff) {
@@ -405,8 +405,7 @@ TEST(ReplyParser, CallIds) {
   const std::string one = id();
   EXPECT_EQ(one.size(), 29u);
   EXPECT_TRUE(one.starts_with("call_"));
-  EXPECT_EQ(one.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 5),
-            std::string::npos);
+  EXPECT_EQ(one.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789", 5), std::string::npos);
   EXPECT_NE(one, id());
 }
 
@@ -418,8 +417,8 @@ std::string repeated(std::string_view text, size_t bytes) {
 
 // A quadratic parser takes minutes for these.
 TEST(ReplyParser, LongTextsTakeLinearTime) {
-  constexpr size_t kBytes = 1 << 20;
-  const std::string word = repeated("some \\\\ text <b> \\\" ", kBytes);
+  constexpr size_t kBytes = 1 << 18;
+  const std::string word = repeated("some \\\\ text <b> \\\" ", 1 << 20);
   const std::string texts[] = {
       R"(<tool_call>{"name": "f", "arguments": {"s": ")" + word + "\"}}</tool_call>",
       R"(<tool_call>{"arguments": {"s": ")" + word + "\"}, \"name\": \"f\"}</tool_call>",
@@ -442,7 +441,7 @@ TEST(ReplyParser, LongTextsTakeLinearTime) {
   };
   for (const std::string& text : texts) {
     const auto start = std::chrono::steady_clock::now();
-    ReplyParser parser({.parse_tools = true, .tools = kTools});
+    ReplyParser parser({.parse_tools = true, .tools = kTools}, [] { return std::string("call"); });
     size_t bytes = 0;
     for (size_t i = 0; i < text.size(); i += 3) {
       for (const ReplyEvent& e : parser.push(std::string_view(text).substr(i, 3))) bytes += e.text.size();
