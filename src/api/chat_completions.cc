@@ -1,20 +1,52 @@
 #include "api/chat_completions.h"
 
-#include <algorithm>
-
+#include "api/chat_message.h"
 #include "text/tokenizer/unicode.h"
 
 namespace nextn::api {
 
 namespace {
 
-constexpr int kMaxLogprobs = 20;
+Json delta_of(const ReplyEvent& event) {
+  switch (event.kind) {
+    case ReplyEvent::Kind::kReasoning:
+      return {{"reasoning_content", event.text}};
+    case ReplyEvent::Kind::kContent:
+      return {{"content", event.text}};
+    case ReplyEvent::Kind::kToolBegin:
+    case ReplyEvent::Kind::kToolArguments:
+      break;
+    case ReplyEvent::Kind::kToolEnd:
+      return nullptr;
+  }
+  Json call = {{"index", event.tool}};
+  if (event.kind == ReplyEvent::Kind::kToolBegin) {
+    call["id"] = event.id;
+    call["type"] = "function";
+    call["function"] = {{"name", event.text}, {"arguments", ""}};
+  } else {
+    call["function"] = {{"arguments", event.text}};
+  }
+  return {{"tool_calls", Json::array({call})}};
+}
+
+Json message_json(const ChatMessage& message) {
+  Json out = {{"role", "assistant"}};
+  out["content"] = message.content.empty() && !message.calls.empty() ? Json(nullptr) : Json(message.content);
+  if (!message.reasoning.empty()) out["reasoning_content"] = message.reasoning;
+  for (const ToolCall& call : message.calls) {
+    out["tool_calls"].push_back(
+        {{"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  return out;
+}
 
 class ChatReply final : public Reply {
  public:
   ChatReply(const ChatRequest& request, const ServedModel& model)
       : request_(request.generation), model_(model), id_(random_id("chatcmpl-")) {
     choices_.resize(static_cast<size_t>(request_.n_choices()));
+    for (Choice& choice : choices_) choice.parser = std::make_unique<ReplyParser>(request.format);
   }
 
   std::string begin() override {
@@ -29,31 +61,25 @@ class ChatReply final : public Reply {
     const size_t i = static_cast<size_t>(choice);
     Choice& c = choices_[i];
     c.timings.saw(piece);
-    const std::string text = replace_invalid_utf8(piece.text);
-    c.content += text;
-    Json logprobs = nullptr;
     if (request_.params.top_logprobs >= 0) {
-      logprobs = {{"content", chat_logprobs(piece.tokens, *model_.tokenizer)}};
-      for (const Json& token : logprobs["content"]) c.logprobs.push_back(token);
+      for (const Json& token : chat_logprobs(piece.tokens, *model_.tokenizer)) c.logprobs.push_back(token);
     }
-    if (!request_.stream || (text.empty() && piece.tokens.empty())) return {};
-    Json chunk = chunk_json(i, {{"content", text}}, logprobs, nullptr);
-    if (request_.timings_per_token) {
-      chunk["choices"][0]["nextn"] = {{"drafted", c.timings.last_was_drafted()}};
-      chunk["timings"] = c.timings.json();
-    }
-    return sse_event(chunk);
+    return chunks(i, c.parser->push(replace_invalid_utf8(piece.text)));
   }
 
   std::string done(int choice, const Generation& made) override {
     const size_t i = static_cast<size_t>(choice);
+    Choice& c = choices_[i];
+    std::string events = chunks(i, c.parser->finish());
     usage_.add(made, choice % request_.n == 0);
-    choices_[i].finish = finish_reason(made.end_reason);
+    c.finish = finish_reason(made.end_reason);
+    if (c.finish == "stop" && !c.message.calls.empty()) c.finish = "tool_calls";
     timings_ = timings_json(made);
     if (!request_.stream) return {};
-    Json chunk = chunk_json(i, Json::object(), nullptr, choices_[i].finish);
+    Json chunk = chunk_json(i, Json::object(), take_logprobs(c), c.finish);
     chunk["timings"] = timings_;
-    return sse_event(chunk);
+    events += sse_event(chunk);
+    return events;
   }
 
   std::string end() override {
@@ -74,7 +100,7 @@ class ChatReply final : public Reply {
     for (size_t i = 0; i < choices_.size(); i++) {
       const Choice& c = choices_[i];
       choices.push_back({{"index", i},
-                         {"message", {{"role", "assistant"}, {"content", c.content}}},
+                         {"message", message_json(c.message)},
                          {"logprobs", request_.params.top_logprobs < 0 ? Json(nullptr) : Json{{"content", c.logprobs}}},
                          {"finish_reason", c.finish}});
     }
@@ -85,10 +111,34 @@ class ChatReply final : public Reply {
 
  private:
   struct Choice {
-    std::string content, finish;
-    Json logprobs = Json::array();
+    std::unique_ptr<ReplyParser> parser;
+    ChatMessage message;
+    std::string finish;
+    Json logprobs = Json::array();  // in a stream those that no chunk had yet
     RunningTimings timings;
   };
+
+  std::string chunks(size_t i, const std::vector<ReplyEvent>& events) {
+    Choice& c = choices_[i];
+    std::string out;
+    for (const ReplyEvent& event : events) {
+      c.message.add(event);
+      Json delta = request_.stream ? delta_of(event) : Json(nullptr);
+      if (delta.is_null()) continue;
+      Json chunk = chunk_json(i, std::move(delta), take_logprobs(c), nullptr);
+      if (request_.timings_per_token) {
+        chunk["choices"][0]["nextn"] = {{"drafted", c.timings.last_was_drafted()}};
+        chunk["timings"] = c.timings.json();
+      }
+      out += sse_event(chunk);
+    }
+    return out;
+  }
+
+  static Json take_logprobs(Choice& c) {
+    if (c.logprobs.empty()) return nullptr;
+    return {{"content", std::exchange(c.logprobs, Json::array())}};
+  }
 
   Json head_json(const char* object) const {
     return {{"id", id_},
@@ -116,34 +166,6 @@ class ChatReply final : public Reply {
 };
 
 }  // namespace
-
-std::string render_chat(const Json& messages, const Json& tools, const Fields& fields, const ServedModel& model) {
-  ChatOptions options;
-  options.tools = tools;
-  options.variables = model.template_variables;
-  if (const auto given = fields.object("chat_template_kwargs")) {
-    for (const auto& [name, value] : given->json().items()) options.variables[name] = value;
-  }
-  options.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
-  return model.chat_template->render(messages, options);
-}
-
-ChatRequest read_chat(const Json& body, const ServedModel& model) {
-  const Fields fields(body);
-  ChatRequest request;
-  GenerationRequest& r = request.generation;
-  r = read_generation_request(fields, model);
-  const Json* const messages = fields.find("messages");
-  if (messages == nullptr) fail(ErrorCode::kRequest, "messages: expected an array of at least one message, found none");
-  request.prompt = render_chat(*messages, request.tools, fields, model);
-  r.prompts = {model.tokenizer->encode(request.prompt, false, true)};
-  if (fields.boolean("logprobs").value_or(false)) {
-    r.params.top_logprobs = static_cast<int>(fields.integer("top_logprobs", 0, kMaxLogprobs).value_or(0));
-  } else if (fields.has("top_logprobs") && *fields.integer("top_logprobs", 0, kMaxLogprobs) > 0) {
-    fail(ErrorCode::kRequest, "top_logprobs: expected logprobs true beside it");
-  }
-  return request;
-}
 
 std::unique_ptr<Reply> chat_reply(const ChatRequest& request, const ServedModel& model) {
   return std::make_unique<ChatReply>(request, model);

@@ -1,0 +1,95 @@
+#include "api/chat_request.h"
+
+namespace nextn::api {
+
+namespace {
+
+constexpr int kMaxLogprobs = 20;
+
+void check_tools(const Fields& fields, const Json& tools) {
+  if (!tools.is_array()) fields.refuse("tools", "an array of functions", tools);
+  for (size_t i = 0; i < tools.size(); i++) {
+    const Json& tool = tools[i];
+    const bool right = tool.is_object() && tool.value("type", "function") == "function" && tool.contains("function") &&
+                       tool["function"].is_object() && tool["function"].contains("name") &&
+                       tool["function"]["name"].is_string();
+    if (!right) {
+      fail(ErrorCode::kRequest, "tools[{}]: expected {{\"type\": \"function\", \"function\": {{\"name\", ..}}}}", i);
+    }
+  }
+}
+
+// The tools that the model is told of; null for none.
+Json read_tools(const Fields& fields) {
+  const Json* const tools = fields.find("tools");
+  if (tools == nullptr) return nullptr;
+  check_tools(fields, *tools);
+  const Json* const choice = fields.find("tool_choice");
+  if (choice != nullptr && choice->is_string()) {
+    const std::string& name = choice->get_ref<const std::string&>();
+    if (name == "none") return nullptr;
+    if (name != "auto" && name != "required")
+      fields.refuse("tool_choice", "none, auto, required or a function", *choice);
+  }
+  if (choice != nullptr && *choice != "auto") {
+    fail(ErrorCode::kUnsupported, "tool_choice: expected none or auto: to force a call is not supported");
+  }
+  return tools->empty() ? Json(nullptr) : *tools;
+}
+
+void check_format(const Fields& fields) {
+  const auto format = fields.object("response_format");
+  if (!format) return;
+  const std::string type = format->string("type").value_or("");
+  if (type == "text") return;
+  if (type == "json_object" || type == "json_schema") {
+    fail(ErrorCode::kUnsupported, "response_format.type: {} is not supported", type);
+  }
+  fail(ErrorCode::kRequest, "response_format.type: expected text, json_object or json_schema, found '{}'", type);
+}
+
+}  // namespace
+
+void render_chat(ChatRequest& request, const Json& messages, const Json& tools, const Fields& fields,
+                 const ServedModel& model) {
+  ChatOptions options;
+  options.tools = tools;
+  options.variables = model.template_variables;
+  if (const auto effort = fields.string("reasoning_effort")) {
+    options.variables["reasoning_effort"] = *effort;
+    if (*effort == "none") options.variables["enable_thinking"] = false;
+  }
+  if (const auto given = fields.object("chat_template_kwargs")) {
+    for (const auto& [name, value] : given->json().items()) options.variables[name] = value;
+  }
+  options.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
+  request.prompt = model.chat_template->render(messages, options);
+  request.generation.prompts = {model.tokenizer->encode(request.prompt, false, true)};
+  request.format.starts_in_reasoning = ends_in_reasoning(request.prompt);
+  request.format.splits_reasoning = fields.string("reasoning_format").value_or("auto") != "none";
+  request.format.parse_tools = !tools.is_null();
+  request.format.tools = tools;
+}
+
+ChatRequest read_chat(const Json& body, const ServedModel& model) {
+  const Fields fields(body);
+  ChatRequest request;
+  GenerateParams& params = request.generation.params;
+  request.generation = read_generation_request(fields, model);
+  const Json* const messages = fields.find("messages");
+  if (messages == nullptr) fail(ErrorCode::kRequest, "messages: expected an array of at least one message, found none");
+  check_format(fields);
+  for (const char* name : {"functions", "function_call"}) {
+    if (fields.has(name)) fail(ErrorCode::kUnsupported, "{}: not supported, expected tools and tool_choice", name);
+  }
+  render_chat(request, *messages, read_tools(fields), fields, model);
+  const auto n_top = fields.integer("top_logprobs", 0, kMaxLogprobs);
+  if (fields.boolean("logprobs").value_or(false)) {
+    params.top_logprobs = static_cast<int>(n_top.value_or(0));
+  } else if (n_top.value_or(0) > 0) {
+    fail(ErrorCode::kRequest, "top_logprobs: expected logprobs true beside it");
+  }
+  return request;
+}
+
+}  // namespace nextn::api

@@ -1,0 +1,25 @@
+// A conversation that is to go on, from whatever protocol: what the chat template makes of it, and how the answer is to
+// be read.
+#pragma once
+
+#include "api/generation_request.h"
+#include "text/chat/reply_parser.h"
+
+namespace nextn::api {
+
+struct ChatRequest {
+  GenerationRequest generation;
+  std::string prompt;  // what the template made of the conversation
+  ReplyFormat format;
+};
+
+// Fills in prompt, format and generation.prompts. messages, tools: in OpenAI's form; tools null for none. `fields`:
+// chat_template_kwargs, add_generation_prompt, reasoning_format and reasoning_effort are read from it. Throws
+// Error{kRequest}.
+void render_chat(ChatRequest& request, const Json& messages, const Json& tools, const Fields& fields,
+                 const ServedModel& model);
+
+// OpenAI's body. Throws Error{kRequest}, Error{kUnsupported}.
+ChatRequest read_chat(const Json& body, const ServedModel& model);
+
+}  // namespace nextn::api

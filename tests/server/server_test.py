@@ -1,0 +1,426 @@
+#!/usr/bin/env python3
+"""Tests of `nextn serve` from outside, over sockets.
+
+    NEXTN=build/release/nextn NEXTN_TEST_MODELS=build/release/tests/models python3 tests/server/server_test.py
+"""
+import json
+import random
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from serving import NEXTN, MIXED, MODELS, Server, run_alone
+
+PROMPTS = ["Once upon a time", "The quick brown fox", "ba be bi bo bu " * 20, "x"]
+LONG = {"prompt": "Once upon", "max_tokens": 1500, "ignore_eos": True}  # seconds of work
+
+
+class TextTest(unittest.TestCase):
+    """A text is the same alone, in `nextn run`, streamed, and among others."""
+
+    def test_the_text_of_run_whoever_is_beside(self):
+        asked = []
+        for i, prompt in enumerate(PROMPTS * 2):
+            temp = (0, 1)[i % 2]
+            alone = run_alone(prompt, "-n", 24 + i, "--temp", temp, "--seed", i, "--spec-type", "none", "-t", 1)
+            asked.append(({"prompt": prompt, "max_tokens": 24 + i, "temperature": temp, "seed": i}, alone))
+        random.seed(1)
+        with Server("-np", 3, "-t", 2) as server:
+            def one(i):
+                body, alone = asked[i % len(asked)]
+                body = {**body, "stream": random.random() < 0.5,
+                        "speculative": {"enabled": random.random() < 0.7, "n_max": random.randrange(6)}}
+                time.sleep(random.random() / 10)
+                answer = server.post("/v1/completions", body)
+                if body["stream"]:
+                    text = "".join(c["text"] for e in answer.events for c in e["choices"])
+                    reason = answer.events[-1]["choices"][0]["finish_reason"]
+                else:
+                    text, reason = (answer.json["choices"][0][k] for k in ("text", "finish_reason"))
+                self.assertEqual(text, alone["text"], body)
+                self.assertEqual(reason, "length" if alone["end_reason"] == "length" else "stop")
+                return answer
+
+            with ThreadPoolExecutor(9) as pool:
+                list(pool.map(one, range(40)))
+            self.assertEqual(server.busy(), 0)
+
+    def test_the_answers_to_one_request_differ_and_come_again(self):
+        with Server("-np", 2) as server:
+            body = {"prompt": "Once", "max_tokens": 12, "temperature": 2, "top_k": 0, "top_p": 1, "min_p": 0, "seed": 5, "n": 5}
+            choices = server.post("/v1/completions", body).json["choices"]
+            self.assertEqual([c["index"] for c in choices], [0, 1, 2, 3, 4])
+            texts = [c["text"] for c in choices]
+            self.assertEqual(len(set(texts)), 5)
+            self.assertEqual([c["text"] for c in server.post("/v1/completions", body).json["choices"]], texts)
+            self.assertEqual(server.text(**{**body, "n": 1}), texts[0])
+            several = server.post("/v1/completions", {**body, "prompt": ["Once", [5, 6, 7]], "n": 2}).json
+            self.assertEqual([c["text"] for c in several["choices"][:2]], texts[:2])
+            self.assertEqual(several["usage"]["completion_tokens"], 4 * 12)
+
+    def test_a_seed_that_was_drawn_is_told(self):
+        with Server() as server:
+            body = {"prompt": "Once", "max_tokens": 20, "temperature": 1.5}
+            first = server.post("/v1/completions", body).json
+            again = server.post("/v1/completions", {**body, "seed": first["seed"]}).json
+            self.assertEqual(again["choices"][0]["text"], first["choices"][0]["text"])
+
+    def test_probabilities_are_the_models_own_with_drafts_and_without(self):
+        with Server() as server:
+            body = {"prompt": "Once upon a time", "max_tokens": 16, "temperature": 0, "logprobs": 3}
+            both = [server.post("/v1/completions", {**body, "speculative": {"enabled": on}}).json["choices"][0]["logprobs"]
+                    for on in (True, False)]
+            self.assertEqual(*both)
+            got = both[0]
+            self.assertEqual([len(got[k]) for k in ("tokens", "token_logprobs", "top_logprobs", "text_offset")], [16] * 4)
+            for token, logprob, top in zip(got["tokens"], got["token_logprobs"], got["top_logprobs"]):
+                self.assertEqual(max(top.values()), logprob)  # greedy
+            chat = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "seed": 1, "logprobs": True,
+                    "top_logprobs": 2}
+            whole = server.post("/v1/chat/completions", chat).json["choices"][0]["logprobs"]["content"]
+            streamed = [t for e in server.post("/v1/chat/completions", {**chat, "stream": True}).events
+                        for c in e["choices"] for t in (c["logprobs"] or {"content": []})["content"]]
+            self.assertEqual(streamed, whole)
+            self.assertEqual((len(whole), len(whole[0]["top_logprobs"])), (5, 2))
+
+
+class ProtocolTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(model=None)  # the demo model
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__()
+
+    def refused(self, path, body, status=400, mentions=(), param=None):
+        answer = self.server.post(path, body)
+        self.assertEqual(answer.status, status, answer.body)
+        error = answer.json["error"]
+        for text in mentions:
+            self.assertIn(text, error["message"])
+        if param:
+            self.assertEqual(error["param"], param)
+        self.assertNotIn("\n", error["message"])
+
+    def test_chat(self):
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+        body = {"messages": messages, "max_tokens": 12, "temperature": 0}
+        answer = self.server.post("/v1/chat/completions", body).json
+        self.assertEqual(answer["object"], "chat.completion")
+        choice = answer["choices"][0]
+        self.assertEqual((choice["message"]["role"], choice["finish_reason"] in ("stop", "length")), ("assistant", True))
+        self.assertEqual(answer["usage"]["total_tokens"],
+                         answer["usage"]["prompt_tokens"] + answer["usage"]["completion_tokens"])
+        prompt = self.server.post("/apply-template", body).json["prompt"]
+        self.assertIn("Be brief.", prompt)
+        events = self.server.post("/v1/chat/completions", {**body, "stream": True, "timings_per_token": True,
+                                                           "stream_options": {"include_usage": True}}).events
+        self.assertEqual(events[0]["choices"][0]["delta"], {"role": "assistant", "content": ""})
+        text = "".join(c["delta"].get("content") or "" for e in events for c in e["choices"])
+        self.assertEqual(text, choice["message"]["content"])
+        self.assertEqual(events[-1]["choices"], [])
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            self.assertEqual(events[-1]["usage"][name], answer["usage"][name])
+        self.assertIn("drafted", events[2]["choices"][0]["nextn"])
+        self.assertGreater(events[-2]["timings"]["predicted_n"], 0)
+
+    def test_stop_strings_and_echo(self):
+        whole = self.server.text(prompt="Once upon a time", max_tokens=30, temperature=0)
+        word = whole.split()[3]
+        cut = self.server.post("/v1/completions", {"prompt": "Once upon a time", "max_tokens": 30, "temperature": 0,
+                                                   "stop": [word]}).json["choices"][0]
+        self.assertEqual((cut["text"], cut["finish_reason"]), (whole[:whole.index(word)], "stop"))
+        self.assertEqual(self.server.text(prompt="Once upon a time", max_tokens=30, temperature=0, echo=True),
+                         "Once upon a time" + whole)
+
+    def test_llama_completion(self):
+        body = {"prompt": "Once upon a time", "n_predict": 8, "temperature": 0, "seed": 1}
+        whole = self.server.post("/completion", body).json
+        self.assertEqual((whole["stop"], whole["stop_type"], whole["tokens_predicted"]), (True, "limit", 8))
+        events = self.server.post("/completion", {**body, "stream": True}).events
+        self.assertEqual("".join(e["content"] for e in events), whole["content"])
+        self.assertEqual([t for e in events for t in e["tokens"]], whole["tokens"])
+        self.assertEqual([e["stop"] for e in events], [False] * (len(events) - 1) + [True])
+        self.assertEqual(self.server.post("/completion", {**body, "prompt": whole["tokens"]}).status, 200)
+
+    def test_tokens_there_and_back(self):
+        text = "Hello, wörld! 你好"
+        ids = self.server.post("/tokenize", {"content": text}).json["tokens"]
+        self.assertEqual(self.server.post("/detokenize", {"tokens": ids}).json["content"], text)
+
+    def test_bias_and_penalties(self):
+        ids = self.server.post("/tokenize", {"content": " there"}).json["tokens"]
+        plain = self.server.text(prompt="Once upon a time", max_tokens=3, temperature=0)
+        self.assertTrue(plain.startswith(" there"), plain)
+        for bias in ({str(ids[0]): -100}, [[ids[0], False]]):
+            banned = self.server.text(prompt="Once upon a time", max_tokens=3, temperature=0, logit_bias=bias)
+            self.assertFalse(banned.startswith(" there"), banned)
+
+    def test_what_the_model_is(self):
+        self.assertEqual(self.server.get("/health").json, {"status": "ok"})
+        model = self.server.get("/v1/models").json["data"][0]
+        self.assertEqual(model["id"], "demo model")
+        props = self.server.get("/props").json
+        self.assertEqual((props["model"]["head"], props["total_slots"]), ("in use", 4))
+        page = self.server.get("/")
+        self.assertIn("default-src 'none'", page.headers["Content-Security-Policy"])
+        self.assertEqual(self.server.get("/", headers={"If-None-Match": page.headers["ETag"]}).status, 304)
+        head = self.server.ask("HEAD", "/app.js")
+        self.assertEqual((head.status, head.body), (200, b""))
+        self.assertGreater(int(head.headers["Content-Length"]), 1000)
+
+    def test_metrics(self):
+        self.server.text(prompt="Once upon a time", max_tokens=20, temperature=0)
+        lines = self.server.get("/metrics").body.decode().splitlines()
+        values = {}
+        for line in lines:
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                values[name] = float(value)
+        for name in ("prompt_tokens_total", "generation_tokens_total", "spec_decode_num_draft_tokens_total",
+                     "spec_decode_num_accepted_tokens_total", "time_to_first_token_seconds_count",
+                     "inter_token_latency_seconds_count", "e2e_request_latency_seconds_count"):
+            self.assertGreater(values[f'nextn:{name}{{model_name="demo model"}}'], 0, name)
+        self.assertEqual(values['nextn:num_requests_running{model_name="demo model"}'], 0)
+        self.assertIn('nextn:spec_decode_num_accepted_tokens_per_pos_total{model_name="demo model",position="0"}', values)
+
+    def test_what_is_wrong_is_named(self):
+        for path in ("/v1/completions", "/v1/chat/completions", "/completion"):
+            base = {"messages": [{"role": "user", "content": "x"}]} if "chat" in path else {"prompt": "x"}
+            for name, values in {
+                    "temperature": ["hot", [1], 1e300], "top_p": [2, -1, "x"], "min_p": [1.5], "top_k": [0.5, -2, 1e20],
+                    "seed": ["x", 1.5, 2**70], "n": [0, 1000, "two"], "stop": [3, [""], [1], ["x"] * 100],
+                    "max_tokens": ["many", -7, 1.5], "stream": ["yes", 1], "logit_bias": [3, {"a": 1}, {"99999999": 1}, [[1]]],
+                    "frequency_penalty": [1000], "presence_penalty": ["x"], "repeat_penalty": [0], "speculative": [3],
+                    "stream_options": [[]], "ignore_eos": ["no"]}.items():
+                for value in values:
+                    with self.subTest(path=path, name=name, value=value):
+                        self.refused(path, {**base, name: value}, mentions=[name, "expected"])
+        self.refused("/v1/completions", {"prompt": "x", "logprobs": 50}, param="logprobs")
+        self.refused("/v1/completions", {}, mentions=["prompt"])
+        self.refused("/v1/completions", {"prompt": ""}, mentions=["prompt"])
+        self.refused("/v1/completions", {"prompt": "x " * 5000}, mentions=["prompt", "2048"])
+        self.refused("/v1/completions", {"prompt": [1, 10**9]}, mentions=["prompt", "1000000000"])
+        self.refused("/v1/completions", {"prompt": "x", "suffix": "y"}, status=501, mentions=["suffix"])
+        for messages in (None, [], "hi", [3], [{"role": 1}], [{"role": "user", "content": 5}],
+                         [{"role": "user", "content": [{"type": "image_url"}]}]):
+            self.refused("/v1/chat/completions", {"messages": messages}, mentions=["messages"])
+        chat = {"messages": [{"role": "user", "content": "x"}]}
+        self.refused("/v1/chat/completions", {**chat, "tools": [{"type": "function"}]}, mentions=["tools[0]"])
+        self.refused("/v1/chat/completions", {**chat, "top_logprobs": 3}, mentions=["logprobs"])
+        self.refused("/v1/chat/completions", {**chat, "response_format": {"type": "xml"}}, mentions=["response_format.type"])
+        for body in (b"", b"[]", b"{", b'{"prompt": "\xff"}', b'{"a":' * 100 + b"1" + b"}" * 100, b"null", b'{"prompt":1e999}'):
+            self.refused("/v1/completions", body, mentions=["body"])
+        self.assertEqual(self.server.get("/v1/completions").status, 405)
+        self.assertEqual(self.server.get("/v2").status, 404)
+        self.assertEqual(self.server.get("/health").status, 200)
+
+    def raw(self, data, wait=5.0):
+        with socket.create_connection(("127.0.0.1", self.server.port)) as s:
+            s.settimeout(wait)
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            got = b""
+            try:
+                while piece := s.recv(65536):
+                    got += piece
+            except (TimeoutError, ConnectionResetError):
+                pass
+        return got
+
+    def test_garbage(self):
+        for data in (b"\x00" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST /v1/completions HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+                     b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"\x16\x03\x01\x02\x00" + b"\x01" * 50):
+            got = self.raw(data)
+            self.assertTrue(got == b"" or got.startswith(b"HTTP/1.1 400 "), (data[:40], got[:80]))
+        self.assertTrue(self.raw(b"GET / HTTP/1.1\r\nX: " + b"a" * 100000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431 "))
+        self.assertTrue(self.raw(b"POST /v1/completions HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n").startswith(b"HTTP/1.1 413 "))
+        random.seed(2)
+        for _ in range(100):
+            self.raw(bytes(random.randrange(256) for _ in range(random.randrange(1, 200))), wait=1.0)
+        self.assertEqual(self.server.get("/health").status, 200)
+
+    def test_connections_are_kept_and_http_1_0_is_served(self):
+        c = self.server.connect()
+        for stream in (False, True, False):
+            answer = self.server.post("/v1/completions", {"prompt": "Once", "max_tokens": 4, "stream": stream}, connection=c)
+            self.assertEqual(answer.status, 200)
+        c.close()
+        body = json.dumps({"prompt": "Once", "max_tokens": 4, "stream": True, "temperature": 0}).encode()
+        got = self.raw(b"POST /v1/completions HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        self.assertTrue(got.endswith(b"data: [DONE]\n\n"), got)
+        self.assertNotIn(b"chunked", got)
+
+    def test_ids_of_requests(self):
+        self.assertEqual(self.server.get("/health", headers={"X-Request-Id": "mine-7"}).headers["X-Request-Id"], "mine-7")
+        odd = self.server.get("/health", headers={"X-Request-Id": "a b"}).headers["X-Request-Id"]
+        self.assertTrue(odd.startswith("req-"), odd)
+        secret = "tell-nobody-of-this"
+        self.server.post("/v1/completions", {"prompt": secret, "max_tokens": 2, "stop": secret})
+        self.server.post("/v1/completions", {"prompt": "x", "temperature": secret})
+        self.server.post("/v1/completions", b'{"prompt": ' + secret.encode())
+        self.assertNotIn(secret, json.dumps(self.server.log))
+
+
+class LoadTest(unittest.TestCase):
+    """Clients that leave, queues that are full, servers that end."""
+
+    def stream(self, server, body):
+        c = server.connect()
+        c.request("POST", "/v1/completions", json.dumps({**body, "stream": True}))
+        response = c.getresponse()
+        response.readline()
+        return c, response
+
+    def test_a_client_that_leaves_is_no_burden(self):
+        with Server("-np", 2, "-c", 2048) as server:
+            c, response = self.stream(server, LONG)
+            server.wait(lambda: server.busy() == 1)
+            response.close()
+            c.close()
+            server.wait(lambda: server.busy() == 0, 3)
+            whole = server.connect()
+            whole.request("POST", "/v1/completions", json.dumps(LONG))
+            server.wait(lambda: server.busy() == 1)
+            whole.close()
+            server.wait(lambda: server.busy() == 0, 3)
+            cancelled = [line for line in server.log if line.get("status") == 499]
+            self.assertEqual(len(cancelled), 2)
+
+    def test_a_full_queue_says_when_to_come_again(self):
+        with Server("-np", 1, "--queue-limit", 1, "-c", 2048) as server:
+            running = self.stream(server, LONG)
+            waiting = server.connect()
+            waiting.request("POST", "/v1/completions", json.dumps({**LONG, "max_tokens": 3}))
+            server.wait(lambda: "num_requests_waiting{model_name=\"tiny-mixed-q8_0\"} 1" in server.get("/metrics").body.decode())
+            refused = server.post("/v1/completions", {"prompt": "x"})
+            self.assertEqual((refused.status, refused.json["error"]["type"]), (429, "rate_limit_error"))
+            self.assertGreaterEqual(int(refused.headers["Retry-After"]), 1)
+            running[1].close()
+            running[0].close()
+            self.assertEqual(waiting.getresponse().status, 200)
+            waiting.close()
+
+    def test_a_long_prompt_does_not_stall_others(self):
+        with Server("-np", 2, "-c", 8192) as server:
+            c, response = self.stream(server, {**LONG, "max_tokens": 8000})
+            with ThreadPoolExecutor(1) as pool:
+                long = pool.submit(server.post, "/v1/completions", {"prompt": [5] * 6000, "max_tokens": 1})
+                n = 0
+                while not long.done():
+                    n += response.readline().startswith(b"data: ")
+                self.assertEqual(long.result().status, 200)
+            self.assertGreater(n, 5)
+            response.close()
+            c.close()
+
+    def test_told_to_end_it_finishes_what_it_has_begun(self):
+        with Server("-np", 1, "-c", 2048) as server:
+            c, response = self.stream(server, {**LONG, "max_tokens": 600})
+            server.process.send_signal(signal.SIGTERM)
+            server.wait(lambda: any(line["event"] == "ending" for line in server.log))
+            self.assertEqual(server.get("/health").status, 503)
+            refused = server.post("/v1/completions", {"prompt": "x"})
+            self.assertEqual(refused.status, 503)
+            self.assertIn("Retry-After", refused.headers)
+            rest = response.read().decode()
+            self.assertIn('"finish_reason":"length"', rest)
+            self.assertTrue(rest.endswith("data: [DONE]\n\n"))
+            c.close()
+            self.assertEqual(server.process.wait(20), 0)
+
+    def test_what_takes_too_long_to_end_is_told_so(self):
+        with Server("-np", 1, "-c", 2048, "--drain-seconds", 0) as server:
+            c, response = self.stream(server, {**LONG, "max_tokens": 2000})
+            self.assertEqual(server.end(), 0)
+            self.assertIn("the server is ending", response.read().decode())
+            c.close()
+
+    def test_idle_clients_keep_nobody_out(self):
+        with Server("--max-connections", 40) as server:
+            idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(30)]
+            for s in idle:
+                s.sendall(b"POST /v1/completions HTTP/1.1\r\nContent-Le")
+            self.assertEqual(len(server.text(prompt="x", max_tokens=1)) > 0, True)
+            idle += [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
+            time.sleep(0.2)
+            refused = server.get("/health")
+            self.assertEqual(refused.status, 503)
+            for s in idle:
+                s.close()
+            server.wait(lambda: server.get("/health").status == 200, 5)
+            for _ in range(60):
+                self.assertEqual(server.get("/health").status, 200)
+
+
+class SafetyTest(unittest.TestCase):
+    def test_keys(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".keys") as keys:
+            keys.write("second\nthird\n")
+            keys.flush()
+            with Server("--api-key", "first", "--api-key-file", keys.name) as server:
+                for headers, status in (({}, 401), ({"Authorization": "Bearer wrong"}, 401), ({"Authorization": "first"}, 401),
+                                        ({"Authorization": "Bearer first"}, 200), ({"Authorization": "Bearer third"}, 200),
+                                        ({"X-Api-Key": "second"}, 200), ({"X-Api-Key": ""}, 401)):
+                    self.assertEqual(server.get("/v1/models", headers=headers).status, status, headers)
+                self.assertEqual(server.post("/v1/completions", {"prompt": "x"}).status, 401)
+                self.assertEqual(server.get("/health").status, 200)
+                self.assertEqual(server.get("/").status, 200)
+
+    def test_pages_of_others(self):
+        with Server() as server:
+            own = {"Origin": f"http://127.0.0.1:{server.port}"}
+            self.assertEqual(server.get("/v1/models", headers=own).status, 200)
+            other = server.get("/v1/models", headers={"Origin": "https://evil.example"})
+            self.assertEqual((other.status, other.headers["Access-Control-Allow-Origin"]), (403, None))
+        with Server("--cors-origin", "https://good.example") as server:
+            good = {"Origin": "https://good.example"}
+            self.assertEqual(server.get("/v1/models", headers=good).headers["Access-Control-Allow-Origin"], good["Origin"])
+            self.assertEqual(server.ask("OPTIONS", "/v1/chat/completions", headers=good).status, 204)
+            self.assertEqual(server.get("/v1/models", headers={"Origin": "https://evil.example"}).status, 403)
+
+    def test_tls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+            context = ssl.create_default_context(cafile=cert)
+            with Server("--ssl-cert-file", cert, "--ssl-key-file", key, "-np", 1, "-c", 2048, tls=context) as server:
+                self.assertEqual(server.get("/health").status, 200)
+                events = server.post("/v1/completions", {"prompt": "x", "max_tokens": 3, "stream": True}).events
+                self.assertGreater(len(events), 2)
+                c = server.connect()
+                c.request("POST", "/v1/completions", json.dumps(LONG))
+                server.wait(lambda: server.busy() == 1)
+                c.close()
+                server.wait(lambda: server.busy() == 0, 3)
+
+    def refused(self, *args):
+        done = subprocess.run([NEXTN, "serve", "--port", "0", *args], capture_output=True, timeout=60)
+        self.assertIn(done.returncode, (1, 2), done.stderr)
+        error = done.stderr.decode().strip().splitlines()[-1]
+        self.assertTrue(error.startswith("nextn serve: "), error)
+        return error
+
+    def test_flags(self):
+        for args in (["--port", "99999"], ["--port", "x"], ["-np", "-1"], ["--log-format", "xml"], ["--api-key", ""],
+                     ["--ssl-cert-file", "x"], ["--prefill-slowdown", "0"], ["--queue-limit", "0"], ["--temp", "nan"],
+                     ["--chat-template-kwargs", "[]"], ["--drain-seconds", "-1"]):
+            self.assertIn("expected", self.refused(*args))
+        self.assertIn("no-such-host", self.refused("--host", "no-such-host.invalid"))
+        self.assertIn("/nowhere.gguf", self.refused("-m", "/nowhere.gguf"))
+        self.assertIn("/nowhere.pem", self.refused("--ssl-cert-file", "/nowhere.pem", "--ssl-key-file", "/nowhere.pem"))
+        with Server() as server:
+            self.assertIn("in use", self.refused("--port", str(server.port)))
+
+
+if __name__ == "__main__":
+    unittest.main()
