@@ -41,6 +41,10 @@ using Socket = TcpStream::socket_type;
 // Errors as values: co_await gives (error, ...).
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
+// What is still read of a client that has its answer.
+constexpr std::chrono::seconds kLinger(2);
+constexpr size_t kLingerBytes = 4 << 20;
+
 // How often a client is asked whether it is still there while it has sent more than its request.
 constexpr milliseconds kLookEvery(250);
 
@@ -332,6 +336,18 @@ class HttpServer::Impl {
     }
     boost::system::error_code ignored;
     lowest(stream).socket().shutdown(tcp::socket::shutdown_send, ignored);
+    co_await linger(lowest(stream));
+  }
+
+  // A connection that is closed while its client still sends is reset, and the client may never see the answer.
+  static asio::awaitable<void> linger(TcpStream& stream) {
+    std::vector<char> rest(kLingerBytes / 64);
+    stream.expires_after(kLinger);
+    for (size_t n = 0; n < kLingerBytes;) {
+      auto [error, bytes] = co_await stream.async_read_some(asio::buffer(rest), kAwait);
+      if (error) co_return;
+      n += bytes;
+    }
   }
 
   template <class Stream, class Parser>
