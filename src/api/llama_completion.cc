@@ -63,6 +63,7 @@ class LlamaCompletionReply final : public Reply {
              {"tokens_cached", s.cached_n},
              {"truncated", false},
              {"stop_type", stop_type(made.end_reason)},
+             {"stopping_word", made.stop},
              {"generation_settings",
               {{"seed", p.seed},
                {"temperature", p.temp},

@@ -207,7 +207,10 @@ void Decoding::take(const Sample& sample, const float* logits, bool drafted) {
     params_.on_token(std::move(event));
   }
   emit(matcher_.push(decoder_.push(sample.token)));
-  if (matcher_.found()) return end(EndReason::kStop);
+  if (matcher_.found()) {
+    out_.stop = *matcher_.which();
+    return end(EndReason::kStop);
+  }
   if (static_cast<int64_t>(out_.tokens.size()) == params_.n_predict) end(EndReason::kLength);
 }
 

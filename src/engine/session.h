@@ -63,6 +63,7 @@ struct GenerateStats {
 struct Generation {
   std::vector<int32_t> tokens;  // the end token left out
   std::string text;             // up to a stop string
+  std::string stop;             // which one; empty where none was found
   EndReason end_reason = EndReason::kLength;
   uint64_t logits_digest = 0;         // XXH3 of the logits rows that the tokens were chosen from, in order
   std::vector<uint64_t> row_digests;  // of each of these rows

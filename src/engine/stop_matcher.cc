@@ -6,12 +6,16 @@
 namespace nextn {
 
 std::string StopMatcher::push(std::string_view text) {
-  if (found_) return {};
+  if (found()) return {};
   held_ += text;
   size_t first = std::string::npos;
-  for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
-  if (first != std::string::npos) {
-    found_ = true;
+  for (const std::string& stop : stops_) {
+    if (const size_t at = held_.find(stop); at < first) {
+      first = at;
+      found_ = &stop;
+    }
+  }
+  if (found()) {
     held_.resize(first);
     return std::exchange(held_, {});
   }

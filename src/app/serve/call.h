@@ -14,6 +14,7 @@ struct Server::Call {
   std::shared_ptr<HttpExchange> exchange;
   std::string id;
   HttpHeaders headers;  // of the answer
+  const Route* route = nullptr;
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
@@ -28,6 +29,7 @@ struct Server::Route {
   const char* path;
   Access access;
   void (Server::*handle)(Call&);
+  nlohmann::ordered_json (*error)(int status, std::string_view message) = api::error_json;  // in the protocol's form
 };
 
 }  // namespace nextn

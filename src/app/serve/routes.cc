@@ -2,6 +2,8 @@
 #include "api/chat_completions.h"
 #include "api/completions.h"
 #include "api/llama_completion.h"
+#include "api/messages.h"
+#include "api/responses.h"
 #include "app/commit.h"
 #include "app/serve/call.h"
 #include "app/serve/page.h"
@@ -20,6 +22,9 @@ const std::vector<Server::Route>& Server::routes() {
       {"POST", "/v1/completions", Access::kReady, &Server::completions},
       {"POST", "/v1/chat/completions", Access::kReady, &Server::chat_completions},
       {"POST", "/chat/completions", Access::kReady, &Server::chat_completions},
+      {"POST", "/v1/messages", Access::kReady, &Server::messages, api::messages_error},
+      {"POST", "/v1/messages/count_tokens", Access::kReady, &Server::count_tokens, api::messages_error},
+      {"POST", "/v1/responses", Access::kReady, &Server::responses},
       {"POST", "/completion", Access::kReady, &Server::llama_completion},
       {"POST", "/completions", Access::kReady, &Server::llama_completion},
       {"POST", "/tokenize", Access::kReady, &Server::tokenize},
@@ -81,6 +86,21 @@ void Server::completions(Call& call) {
 void Server::chat_completions(Call& call) {
   const api::ChatRequest request = api::read_chat(api::parse_body(call.request.body), model_);
   generate(call, request.generation, api::chat_reply(request, model_));
+}
+
+void Server::messages(Call& call) {
+  const api::ChatRequest request = api::read_messages(api::parse_body(call.request.body), model_);
+  generate(call, request.generation, api::messages_reply(request, model_));
+}
+
+void Server::count_tokens(Call& call) {
+  const api::ChatRequest request = api::read_messages(api::parse_body(call.request.body), model_);
+  answer(call, {{"input_tokens", request.generation.prompts[0].size()}});
+}
+
+void Server::responses(Call& call) {
+  const api::ResponsesRequest request = api::read_responses(api::parse_body(call.request.body), model_);
+  generate(call, request.chat.generation, api::responses_reply(request, model_));
 }
 
 void Server::llama_completion(Call& call) {

@@ -187,6 +187,7 @@ void Server::dispatch(Call& call) {
       allowed = route.method;
       continue;
     }
+    call.route = &route;
     if (route.access != Access::kPublic) check_key(call.request);
     if (route.access == Access::kReady) check_ready();
     return (this->*route.handle)(call);
@@ -246,7 +247,8 @@ void Server::refuse(Call& call, int status, std::string_view message) {
   if (status == 429 || status == 503) call.headers.emplace_back("Retry-After", kRetryAfter);
   if (status == 401) call.headers.emplace_back("WWW-Authenticate", "Bearer");
   log_answer(call, status, {{"error", without_text(message)}});
-  call.exchange->respond(status, "application/json", api::to_text(api::error_json(status, message)), call.headers);
+  const auto error = call.route == nullptr ? api::error_json : call.route->error;
+  call.exchange->respond(status, "application/json", api::to_text(error(status, message)), call.headers);
 }
 
 void Server::log_answer(const Call& call, int status, const Json& more) {

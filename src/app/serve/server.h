@@ -68,6 +68,9 @@ class Server {
   void models(Call& call);
   void completions(Call& call);
   void chat_completions(Call& call);
+  void messages(Call& call);
+  void count_tokens(Call& call);
+  void responses(Call& call);
   void llama_completion(Call& call);
   void tokenize(Call& call);
   void detokenize(Call& call);
