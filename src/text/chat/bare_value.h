@@ -8,8 +8,8 @@
 
 namespace nextn {
 
-// The value as JSON: what it parses to, where the type allows that or not even a string;
-// else a string. Python's True, False and None are understood where the type names a boolean or null.
+// The value as JSON: what it says as JSON, where the type allows that or not even a string; else a string. Python's
+// True, False and None are understood where the type names a boolean or null.
 std::string value_as_json(const std::string& text, ParameterType type);
 
 // Appends text as it stands between the quotes of a JSON string.

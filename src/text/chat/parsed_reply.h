@@ -61,7 +61,7 @@ inline std::string parsed(const ReplyFormat& format, const std::vector<std::stri
   return out;
 }
 
-// Whole, and cut in every way that two or three pieces can be, or every byte for itself: always the same.
+// Whole, cut at every byte, around every two bytes and into single bytes: always the same.
 inline std::string parsed(const ReplyFormat& format, std::string_view text) {
   const std::string whole = parsed(format, std::vector{text});
   std::vector<std::string_view> bytes;
