@@ -9,8 +9,7 @@
 //   space is held back until more is known, and so is what may be the beginning of a marker.
 // - A </tool_call> that follows a call belongs to it, even with text between; so does the beginning of one at the end.
 // - A call that the text's end cuts off in its arguments is not whole: they stay as far as they were written, and are
-// no
-//   JSON. A client must not take half a command for a whole one.
+//   no JSON. A client must not take half a command for a whole one.
 #pragma once
 
 #include <functional>
