@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "text/chat/bare_value.h"
+
 namespace nextn {
 
 void ArgumentsWriter::begin(std::string name) {

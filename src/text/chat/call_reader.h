@@ -1,5 +1,6 @@
 // Reads one tool call, from behind the marker that began it to its end; one reader for each way in which models write
-// calls. What turns out to be no call before anything of it was told becomes content, word for word.
+// calls. What turns out to be no call before anything of it was told becomes content, word for word; nothing is told
+// before it is clear that arguments follow, or that there are none.
 #pragma once
 
 #include <memory>
@@ -43,15 +44,14 @@ class CallReader {
 std::unique_ptr<CallReader> read_hermes_call(std::string so_far, ReplyEvents& events);
 
 // <tool_call>\n<function=NAME>\n<parameter=KEY>\nVALUE\n</parameter>\n..</function>\n</tool_call>: Qwen3-Coder,
-// Qwen3.5. Begins before NAME.
+// Qwen3.5. Begins before NAME; Qwen3-Coder sometimes leaves <tool_call> out.
 //
-// A newline at either end of VALUE belongs to the format. A value ends with its </parameter>, or where that was
-// forgotten with the end of the whole call. Other text between parameters ends the call, which then has the ones
-// before.
+// A newline at either end of VALUE belongs to the format. A value ends with its </parameter>, or, where that was
+// forgotten, with the end of the whole call. Other text between parameters ends the call, which then has those before.
 std::unique_ptr<CallReader> read_xml_call(std::string so_far, const ParameterTypes& types, ReplyEvents& events);
 
-// <tool_call>NAME\n<arg_key>KEY</arg_key>\n<arg_value>VALUE</arg_value>\n..</tool_call>: GLM. Begins before NAME. The
-// rest as above; no newline belongs to KEY or VALUE.
+// <tool_call>NAME\n<arg_key>KEY</arg_key>\n<arg_value>VALUE</arg_value>\n..</tool_call>: GLM. Begins before NAME. VALUE
+// is taken word for word; the newlines between may be absent. The rest as above.
 std::unique_ptr<CallReader> read_glm_call(std::string so_far, const ParameterTypes& types, ReplyEvents& events);
 
 // The characters of functions' names in the last two, and how many there may be: other text is prose about calls.

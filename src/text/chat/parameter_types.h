@@ -30,11 +30,4 @@ class ParameterTypes {
   std::unordered_map<std::string, std::unordered_map<std::string, ParameterType>> functions_;
 };
 
-// A value that was written as bare text, as JSON: what it parses to, where the type allows that or not even a string;
-// else a string. Python's True, False and None are understood where the type names a boolean or null.
-std::string value_as_json(const std::string& text, ParameterType type);
-
-// Appends text as it stands between the quotes of a JSON string.
-void append_escaped(std::string& out, std::string_view text);
-
 }  // namespace nextn

@@ -3,14 +3,12 @@
 // written, and what becomes of broken ones: call_reader.h.
 //
 // - Reasoning stands between <think> and </think> at the very beginning, or up to </think> where the prompt has opened
-// it;
-//   never closed, it is everything. Elsewhere these markers are content. Blank space around reasoning and newlines
-//   before the content that follows are dropped.
+//   it; never closed, it is everything. Elsewhere these markers are content. Newlines before reasoning, blank space
+//   after it and newlines before the content that follows are dropped.
 // - Blank space before a call, after one at the end and between two is dropped; else content is word for word. So blank
-//   space is held back until more is known, and so is what may be the beginning of a marker; nothing else is.
-// - A </tool_call> that follows a call belongs to it, even with text between.
-// - A call that the text's end cuts off after it began is not whole: its arguments stay as far as they were sent, and
-// are
+//   space is held back until more is known, and so is what may be the beginning of a marker.
+// - A </tool_call> that follows a call belongs to it, even with text between; so does the beginning of one at the end.
+// - A call that the text's end cuts off in its arguments is not whole: they stay as far as they were written, and are
 //   no JSON. A client must not take half a command for a whole one.
 #pragma once
 
@@ -32,8 +30,8 @@ struct ReplyFormat {
   bool starts_in_reasoning = false;  // the prompt ends inside an open <think>
   bool splits_reasoning = true;      // else think blocks are content, word for word; calls may follow them
   bool parse_tools = false;          // else calls are content, word for word
-  nlohmann::ordered_json tools =
-      nullptr;  // in OpenAI's form, for the types of parameters; other functions may be called
+  // In OpenAI's form, for the types of parameters. A call of another function is a call all the same.
+  nlohmann::ordered_json tools = nullptr;
 };
 
 class ReplyParser {
@@ -56,7 +54,7 @@ class ReplyParser {
     kReasoning,  // <think>, or the prompt, has begun it
     kContent,
     kCallBegins,  // after <tool_call>
-    kCall,        // in the reader's hands
+    kCall,        // it is read
   };
 
   void take(char c);
@@ -77,11 +75,11 @@ class ReplyParser {
   std::vector<std::string_view> markers_;  // of the state
   MarkerMatcher matcher_;
   std::string blank_;     // held back
-  bool leading_ = false;  // newlines are dropped: of the reasoning, or of the content after it, none has come
+  bool leading_ = false;  // no reasoning, or no content after it, has come yet: newlines are dropped
   bool end_due_ = false;  // a </tool_call> would belong to a call
   std::string opening_;   // of a call that is about to begin
   std::unique_ptr<CallReader> reader_;
-  int n_calls_before_ = 0;  // the reader began
+  int n_calls_before_ = 0;  // before the reader's
   std::string again_;       // to be read again, last character first
 };
 

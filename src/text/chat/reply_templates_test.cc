@@ -1,6 +1,7 @@
 // What published templates write for a model's own replies is read back as what was written.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
