@@ -27,7 +27,7 @@ struct Automaton {
   std::vector<uint8_t> class_single;  // 1: it has that byte alone
   std::vector<uint32_t> edge_begin;   // of each node and the end; a node's edges ascend by class
   std::vector<Edge> edges;
-  std::vector<uint32_t> call_begin;  // likewise; a node's calls ascend by rule
+  std::vector<uint32_t> call_begin;  // likewise
   std::vector<Call> calls;
   std::vector<uint8_t> accepts;  // 1: the node's rule may end here
   std::vector<Rule> rules;       // by order

@@ -1,6 +1,6 @@
 // From the expressions of a GrammarBuilder to an Automaton: each rule's expression becomes an Nfa, that becomes
-// deterministic nodes by the subset construction, and what can never end is cut off. Bounded in states and in work, so
-// that no grammar takes long: a second at the very most.
+// deterministic nodes by the subset construction, nodes that are equal become one, and what can never end is cut off.
+// Bounded in states and in work, so that no grammar takes long: a second at the very most.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ namespace nextn::grammar {
 class Compiler {
  public:
   static constexpr size_t kMaxNfaEdges = 1'000'000;  // of one rule
-  static constexpr size_t kMaxNodes = 200'000;
+  static constexpr size_t kMaxNodes = 400'000;
   static constexpr size_t kMaxEdges = 4'000'000;
   static constexpr size_t kMaxWork = 40'000'000;  // states looked at in closures and edges followed
 
@@ -44,6 +44,7 @@ class Compiler {
   void build_separated(Nfa& nfa, const Node& separated, int32_t from, int32_t to);
   void close(Subset& subset, std::vector<int32_t>& states);
   int32_t node_of(Subset& subset, std::vector<int32_t>& states);
+  void merge_nodes(int32_t first);
   void work(size_t amount);
   void cut_dead_ends();
   void order_rules();

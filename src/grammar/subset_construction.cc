@@ -139,7 +139,7 @@ int32_t Compiler::node_of(Subset& s, std::vector<int32_t>& states) {
   close(s, states);
   s.list.assign(states.begin(), states.end());
   const int32_t id = s.nodes.intern(s.list);
-  if (static_cast<size_t>(s.first) + static_cast<size_t>(id) >= kMaxNodes || a_.edges.size() > kMaxEdges)
+  if (a_.accepts.size() >= kMaxNodes || a_.edges.size() > kMaxEdges)
     fail(ErrorCode::kRequest, "{}: expected at most {} states, found more", g_.what_, kMaxNodes);
   return s.first + id;
 }
@@ -203,6 +203,7 @@ void Compiler::build_rule(RuleId rule) {
     a_.edge_begin.push_back(static_cast<uint32_t>(a_.edges.size()));
     a_.call_begin.push_back(static_cast<uint32_t>(a_.calls.size()));
   }
+  merge_nodes(s.first);
 }
 
 }  // namespace nextn::grammar
