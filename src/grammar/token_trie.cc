@@ -26,7 +26,7 @@ constexpr std::array<uint8_t, 128> make_char_bits() {
   return bits;
 }
 constexpr auto kCharBits = make_char_bits();
-static_assert(*std::ranges::max_element(kCharBits) < TokenTrie::kOtherChars);
+static_assert(*std::ranges::max_element(kCharBits) < TokenTrie::kLineSeparators);
 
 int length_of_lead(uint8_t byte) {
   return byte < 0xC2 ? 0 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : byte < 0xF5 ? 4 : 0;
@@ -107,19 +107,24 @@ uint64_t TokenTrie::chars_of_lead(int32_t lead) const {
   const int length = length_of_lead(place(lead).byte);
   if (length == 0) return uint64_t{1} << kNoChar;
   uint64_t chars = 0;
-  // Down to the characters' last bytes: (place, how many bytes of the character it has).
-  std::vector<std::pair<int32_t, int>> todo{{lead, 1}};
+  // Down to the characters' last bytes, or the token's: place, how many bytes of the character it has, and those.
+  struct Part {
+    int32_t place;
+    int n;
+    uint32_t bytes;
+  };
+  std::vector<Part> todo{{lead, 1, place(lead).byte}};
   while (!todo.empty()) {
-    const auto [p, n] = todo.back();
+    const auto [p, n, bytes] = todo.back();
     todo.pop_back();
-    if (n < length && first_token(p) != first_below(p)) chars |= uint64_t{1} << kNoChar;
-    if (n == length) chars |= uint64_t{1} << kOtherChars;
+    if (n == length || first_token(p) != first_below(p))
+      chars |= uint64_t{1} << ((bytes | 1) == 0xE280A9 ? kLineSeparators : kOtherChars);
     for (int32_t child = p + 1; child < place(p).end; child = place(child).end) {
       const uint8_t byte = place(child).byte;
       if (n == length) {
         chars |= place(child).chars;
       } else if (n == 1 ? is_second(place(lead).byte, byte) : (byte & 0xC0) == 0x80) {
-        todo.emplace_back(child, n + 1);
+        todo.push_back({child, n + 1, bytes << 8 | byte});
       } else {
         chars |= uint64_t{1} << kNoChar;
       }

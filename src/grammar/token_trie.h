@@ -42,8 +42,9 @@ class TokenTrie {
     return std::string_view(bytes_).substr(starts_[i], starts_[i + 1] - starts_[i]);
   }
 
-  // Kinds of characters, a bit each: small groups of ASCII, all others together, and bytes that are no whole character.
-  static constexpr int kOtherChars = 62, kNoChar = 63;
+  // Kinds of characters, a bit each: small groups of ASCII; U+2028 and U+2029, which end a line; all others together,
+  // those that a token's end cuts too; bytes that are no part of a character.
+  static constexpr int kLineSeparators = 61, kOtherChars = 62, kNoChar = 63;
   static int char_bit(uint8_t ascii) noexcept;
 
  private:

@@ -77,16 +77,16 @@ TrieWalk::Uniform& TrieWalk::uniform(StateGraph& graph, int32_t state) {
       if (graph.step(state, c) != u.next) others |= bit;
     }
     u.chars &= ~others;
-    if (other_chars_lead_to(graph, state, u.next)) u.chars |= uint64_t{1} << TokenTrie::kOtherChars;
+    u.chars |= chars_beyond_ascii(graph, state, u.next);
   }
   return uniform_[i] = u;
 }
 
-// Whether each character beyond ASCII leads from `state` to `next`. States that are met again with as many bytes left
-// are not looked at twice.
-bool TrieWalk::other_chars_lead_to(StateGraph& graph, int32_t state, int32_t next) {
+// The kinds of characters beyond ASCII of which each leads from `state` to `next`. States that are met again with as
+// many bytes left are not looked at twice.
+uint64_t TrieWalk::chars_beyond_ascii(StateGraph& graph, int32_t state, int32_t next) {
   std::vector<std::pair<int32_t, int>> good;  // any continuation bytes, so many, lead from here to `next`
-  const auto check = [&](auto&& self, int32_t from, int n_left, uint8_t first, uint8_t last) -> bool {
+  const auto lead_on = [&](auto&& self, int32_t from, int n_left, uint8_t first, uint8_t last) -> bool {
     if (from == StateGraph::kDead) return false;
     if (n_left == 0) return from == next;
     const bool any = first == 0x80 && last == 0xBF;
@@ -96,13 +96,21 @@ bool TrieWalk::other_chars_lead_to(StateGraph& graph, int32_t state, int32_t nex
     if (any) good.emplace_back(from, n_left);
     return true;
   };
+  const auto after = [&](int32_t from, uint8_t byte) {
+    return from == StateGraph::kDead ? from : graph.step(from, byte);
+  };
   for (int lead = 0xC2; lead <= 0xF4; lead++) {
     const int n_left = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-    const uint8_t first = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    // U+2028 and U+2029 are E2 80 A8 and A9.
+    const uint8_t first = lead == 0xE0 ? 0xA0 : lead == 0xE2 ? 0x81 : lead == 0xF0 ? 0x90 : 0x80;
     const uint8_t last = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    if (!check(check, graph.step(state, static_cast<uint8_t>(lead)), n_left, first, last)) return false;
+    if (!lead_on(lead_on, graph.step(state, static_cast<uint8_t>(lead)), n_left, first, last)) return 0;
   }
-  return true;
+  const int32_t before = after(graph.step(state, 0xE2), 0x80);
+  if (!lead_on(lead_on, before, 1, 0x80, 0xA7) || !lead_on(lead_on, before, 1, 0xAA, 0xBF)) return 0;
+  uint64_t chars = uint64_t{1} << TokenTrie::kOtherChars;
+  if (lead_on(lead_on, before, 1, 0xA8, 0xA9)) chars |= uint64_t{1} << TokenTrie::kLineSeparators;
+  return chars;
 }
 
 }  // namespace nextn::grammar

@@ -42,7 +42,7 @@ class TrieWalk {
 
   Uniform& uniform(StateGraph& graph, int32_t state);
   bool takes_all(StateGraph& graph, int32_t state, const TokenTrie::Place& place);
-  static bool other_chars_lead_to(StateGraph& graph, int32_t state, int32_t next);
+  static uint64_t chars_beyond_ascii(StateGraph& graph, int32_t state, int32_t next);
   void add_tokens(int32_t first, int32_t last);
 
   std::vector<Uniform> uniform_;  // by state
