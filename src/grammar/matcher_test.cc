@@ -5,34 +5,12 @@
 #include <random>
 
 #include "grammar/gbnf.h"
+#include "grammar/json_schema.h"
+#include "grammar/matches_of_test.h"
+#include "grammar/regex.h"
 
 namespace nextn::grammar {
 namespace {
-
-// A vocabulary in which tokens cut symbols and characters in the middle: all bytes, and pieces of these texts.
-std::vector<std::string> small_vocabulary() {
-  std::vector<std::string> tokens;
-  for (int byte = 0; byte < 256; byte++) tokens.emplace_back(1, static_cast<char>(byte));
-  tokens.emplace_back();  // an unused token
-  const std::string texts[] = {"{\"a\": [1, 2.5e3, \"x\\n\u00e9\u4e2d\U0001F600\"], \"bc\": null}",
-                               "aabbccab",
-                               "((a+b)*c)",
-                               "\u4e2d\u6587\u00e9\u00e8",
-                               "true false",
-                               "a\na\n  a",
-                               "2024-02-29"};
-  for (const std::string& text : texts) {
-    for (size_t length : {2u, 3u, 5u, 8u})
-      for (size_t i = 0; i + length <= text.size(); i += length > 3 ? 2 : 1) tokens.push_back(text.substr(i, length));
-  }
-  tokens.push_back(tokens.back());  // one text, two tokens
-  return tokens;
-}
-
-std::shared_ptr<const TokenTrie> small_trie() {
-  static const auto trie = std::make_shared<const TokenTrie>(small_vocabulary());
-  return trie;
-}
 
 const char* const kGrammars[] = {
     R"g(root ::= "ab" | "abc" | "b"*)g",
@@ -78,17 +56,25 @@ std::vector<bool> allowed_by_mask(Matcher& matcher) {
   return allowed;
 }
 
-bool matches(const std::shared_ptr<const Grammar>& grammar, std::string_view text) {
-  Matcher matcher(grammar, small_trie());
-  for (char c : text)
-    if (!matcher.accept(static_cast<uint8_t>(c))) return false;
-  return matcher.may_end();
+std::vector<std::shared_ptr<const Grammar>> all_grammars() {
+  std::vector<std::shared_ptr<const Grammar>> all;
+  for (const char* text : kGrammars) all.push_back(parse_gbnf(text));
+  for (const char* pattern : {"[^\\n]*", ".{0,12}", "(?:ab|abc)*[\u4e00-\u9fff]{2,}.*", "[^\"]*\"x"})
+    all.push_back(parse_regex(pattern));
+  all.push_back(json_object_grammar());
+  for (
+      const char* schema :
+      {R"({"type": "string", "minLength": 2, "maxLength": 9})",
+       R"({"properties": {"a": {}, "abc": {"type": "string"}, "bc": {"type": "number", "minimum": -1.5}}, "additionalProperties": true})",
+       R"({"type": "array", "items": {"enum": ["a", "ab", "\u4e2d\u6587", 1, null]}, "maxItems": 4})"})
+    all.push_back(parse_json_schema(nlohmann::ordered_json::parse(schema)));
+  return all;
 }
 
 TEST(MatcherTest, MaskIsWhatAcceptTakes) {
-  for (const char* text : kGrammars) {
-    SCOPED_TRACE(text);
-    const auto grammar = parse_gbnf(text);
+  int number = 0;
+  for (const auto& grammar : all_grammars()) {
+    SCOPED_TRACE(number++);
     std::mt19937 random(1);
     for (int walk = 0; walk < 12; walk++) {
       Matcher matcher(grammar, small_trie());
@@ -108,9 +94,9 @@ TEST(MatcherTest, MaskIsWhatAcceptTakes) {
 
 TEST(MatcherTest, RewindForgetsAndForgetsNothingElse) {
   std::mt19937 random(2);
-  for (const char* text : kGrammars) {
-    SCOPED_TRACE(text);
-    const auto grammar = parse_gbnf(text);
+  int number = 0;
+  for (const auto& grammar : all_grammars()) {
+    SCOPED_TRACE(number++);
     Matcher matcher(grammar, small_trie());
     std::vector<int32_t> accepted;
     for (int round = 0; round < 200; round++) {
@@ -151,7 +137,7 @@ TEST(MatcherTest, ForcedBytesStopAtAChoice) {
 TEST(MatcherTest, RefusedTokensChangeNothing) {
   Matcher matcher(parse_gbnf("root ::= \"ab\""), small_trie());
   EXPECT_FALSE(matcher.accept(-1));
-  EXPECT_FALSE(matcher.accept(256));  // no bytes
+  EXPECT_FALSE(matcher.accept(kUnusedToken));
   EXPECT_FALSE(matcher.accept(small_trie()->n_vocab()));
   EXPECT_FALSE(matcher.accept('b'));
   EXPECT_EQ(matcher.mark().n_accepted, 0);

@@ -26,7 +26,13 @@ bool TextCursor::skip(std::string_view s) {
 }
 
 int TextCursor::line() const {
-  return 1 + static_cast<int>(std::ranges::count(text_.substr(0, at_), '\n'));
+  if (counted_ > at_) {
+    counted_ = 0;
+    n_lines_ = 0;
+  }
+  n_lines_ += static_cast<int>(std::ranges::count(text_.substr(counted_, at_ - counted_), '\n'));
+  counted_ = at_;
+  return 1 + n_lines_;
 }
 
 char32_t TextCursor::code_point() {

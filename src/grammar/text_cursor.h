@@ -41,6 +41,8 @@ class TextCursor {
   std::string_view text_;
   Place place_;
   size_t at_ = 0;
+  mutable size_t counted_ = 0;  // how far line() has come
+  mutable int n_lines_ = 0;     // and the line ends before that
 };
 
 }  // namespace nextn::grammar
