@@ -1,7 +1,6 @@
 #include "grammar/compiler.h"
 
 #include <algorithm>
-#include <map>
 
 #include "base/error.h"
 
@@ -126,13 +125,13 @@ void Compiler::find_classes() {
   std::array<int, 256> label{};
   int n_labels = 1;
   const auto split = [&](auto&& contains) {
-    std::map<std::pair<int, bool>, int> renamed;
+    std::array<int, 512> renamed;
+    renamed.fill(-1);
     int n = 0;
-    for (int byte = 0; byte < 256; byte++) {
-      const auto [it, is_new] =
-          renamed.try_emplace({label[static_cast<size_t>(byte)], contains(static_cast<uint8_t>(byte))}, n);
-      n += is_new;
-      label[static_cast<size_t>(byte)] = it->second;
+    for (size_t byte = 0; byte < 256; byte++) {
+      int& name = renamed[static_cast<size_t>(label[byte]) * 2 + contains(static_cast<uint8_t>(byte))];
+      if (name < 0) name = n++;
+      label[byte] = name;
     }
     n_labels = n;
   };

@@ -43,15 +43,19 @@ void Matcher::rewind(Checkpoint checkpoint) noexcept {
 bool Matcher::mask(std::span<uint32_t> bits) {
   NEXTN_CHECK(bits.size() >= mask_words());
   std::ranges::fill(bits, 0);
-  walk_.tokens().clear();
-  const auto configs = graph_.configs(state());
-  // A copy: the walks add states.
-  for (uint64_t packed : std::vector(configs.begin(), configs.end())) {
-    const auto [node, activation] = StateGraph::config(packed);
+  walk_.begin();
+  const auto now = graph_.configs(state());
+  const std::vector<uint64_t> configs(now.begin(), now.end());  // a copy: the walks add states
+  std::vector<int32_t> activations;
+  for (auto config = configs.begin(); config != configs.end();) {
+    const int32_t node = StateGraph::config(*config).node;
+    activations.clear();
+    for (; config != configs.end() && StateGraph::config(*config).node == node; ++config)
+      activations.push_back(StateGraph::config(*config).activation);
     const std::shared_ptr<const NodeTokens> tokens = node_masks_->tokens_of(node);
     for (size_t i = 0; i < tokens->bits.size(); i++) bits[i] |= tokens->bits[i];
     for (int32_t id : tokens->tokens) bits[static_cast<size_t>(id) / 32] |= 1u << id % 32;
-    add_after(activation, tokens->exits);
+    if (!tokens->exits.empty()) add_after(activations, tokens->exits);
   }
   for (const auto& [first, last] : walk_.tokens()) {
     for (int32_t i = first; i < last; i++) {
@@ -64,9 +68,9 @@ bool Matcher::mask(std::span<uint32_t> bits) {
   return ends;
 }
 
-// The tokens that go on where a rule with this activation is through.
-void Matcher::add_after(int32_t activation, const std::vector<TrieWalk::Exit>& exits) {
-  const int32_t after = graph_.returned(activation);
+// The tokens that go on where a rule with one of these activations is through.
+void Matcher::add_after(std::span<const int32_t> activations, const std::vector<TrieWalk::Exit>& exits) {
+  const int32_t after = graph_.returned(activations);
   if (after == StateGraph::kDead) return;
   for (auto exit = exits.begin(); exit != exits.end();) {
     const uint8_t byte = exit->byte;

@@ -37,7 +37,7 @@ class Matcher {
   // Sets bit id % 32 of bits[id / 32] to whether accept(id) would be true, for all ids of the vocabulary; further bits
   // become 0. bits.size() must be at least mask_words(). True if the text may end here, as may_end(). Where no bit is
   // set and it may not end, the vocabulary has no token for what must follow, or the grammar is too ambiguous
-  // (StateGraph::kMaxConfigs).
+  // (StateGraph::kMaxConfigs, TrieWalk::kMaxWork: beyond it tokens are left out that accept would take).
   bool mask(std::span<uint32_t> bits);
   size_t mask_words() const noexcept { return (static_cast<size_t>(trie_->n_vocab()) + 31) / 32; }
 
@@ -52,7 +52,7 @@ class Matcher {
 
  private:
   int32_t state() const noexcept { return history_[static_cast<size_t>(n_accepted_) % history_.size()]; }
-  void add_after(int32_t activation, const std::vector<TrieWalk::Exit>& exits);
+  void add_after(std::span<const int32_t> activations, const std::vector<TrieWalk::Exit>& exits);
   void keep_small();
 
   std::shared_ptr<const Grammar> grammar_;

@@ -6,7 +6,7 @@ namespace nextn::grammar {
 
 namespace {
 
-constexpr int32_t kMaxStates = 1 << 16;  // of the graph, before it is begun anew
+constexpr size_t kMaxGraphBytes = size_t{32} << 20;  // before it is begun anew
 
 }  // namespace
 
@@ -25,7 +25,7 @@ std::shared_ptr<const NodeTokens> NodeMasks::tokens_of(int32_t node) {
     by_node_.clear();
     n_bytes_ = 0;
   }
-  if (graph_.n_states() > kMaxStates) {
+  if (graph_.size_bytes() > kMaxGraphBytes) {
     graph_.keep_only({});
     walk_.forget();
   }
@@ -34,7 +34,7 @@ std::shared_ptr<const NodeTokens> NodeMasks::tokens_of(int32_t node) {
 
 std::shared_ptr<const NodeTokens> NodeMasks::compute(int32_t node) {
   auto result = std::make_shared<NodeTokens>();
-  walk_.tokens().clear();
+  walk_.begin();
   walk_.walk(*trie_, graph_, 1, trie_->n_places(), graph_.alone(node), &result->exits);
   std::ranges::stable_sort(result->exits, {}, &TrieWalk::Exit::byte);
 

@@ -36,14 +36,15 @@ int32_t StateGraph::alone(int32_t node) {
   return intern_state(list, false);
 }
 
-int32_t StateGraph::returned(int32_t activation) {
-  const auto i = static_cast<size_t>(activation);
+int32_t StateGraph::returned(std::span<const int32_t> activations) {
+  const auto i = static_cast<size_t>(activations.front());
   if (i >= returned_.size()) returned_.resize(i + 1, kUnknown);
-  if (returned_[i] != kUnknown) return returned_[i];
+  if (activations.size() == 1 && returned_[i] != kUnknown) return returned_[i];
   begin();
-  return_to(activations_.list(activation));
+  for (int32_t activation : activations) return_to(activations_.list(activation));
   const int32_t state = close();
-  return returned_[i] = state;
+  if (activations.size() == 1) returned_[i] = state;
+  return state;
 }
 
 int32_t StateGraph::compute_step(int32_t state, uint8_t byte_class) {
@@ -54,7 +55,12 @@ int32_t StateGraph::compute_step(int32_t state, uint8_t byte_class) {
     if (next >= 0) add(next, activation);
   }
   const int32_t next = close();
-  return rows_[static_cast<size_t>(state) * n_classes_ + byte_class] = next;
+  int32_t& row = row_of_[static_cast<size_t>(state)];
+  if (row < 0) {
+    row = static_cast<int32_t>(rows_.size() / n_classes_);
+    rows_.resize(rows_.size() + n_classes_, kUnknown);
+  }
+  return rows_[static_cast<size_t>(row) * n_classes_ + byte_class] = next;
 }
 
 void StateGraph::begin() {
@@ -155,7 +161,7 @@ int32_t StateGraph::intern_state(std::vector<uint64_t>& list, bool ends) {
   const int32_t id = states_.intern(list);
   if (id == n_before) {
     ends_.push_back(ends);
-    rows_.resize(rows_.size() + n_classes_, kUnknown);
+    row_of_.push_back(-1);
   }
   return id;
 }
@@ -177,6 +183,7 @@ size_t StateGraph::size_bytes() const noexcept {
 void StateGraph::keep_only(std::span<int32_t> states) {
   const ListTable old_activations = std::exchange(activations_, {}), old_states = std::exchange(states_, {});
   const std::vector<uint8_t> old_ends = std::exchange(ends_, {});
+  row_of_.clear();
   rows_.clear();
   returned_.clear();
 

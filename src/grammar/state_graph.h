@@ -23,7 +23,7 @@ class StateGraph {
   static constexpr int32_t kDead = -1;      // no text goes on from here
   static constexpr int32_t kOutermost = 0;  // the activation that returns to nowhere: with it the text ends
   // A state with more configurations than this is taken for dead: a very ambiguous grammar loses texts, not time.
-  static constexpr size_t kMaxConfigs = 4096;
+  static constexpr size_t kMaxConfigs = 1024;
 
   struct Config {
     int32_t node;
@@ -32,15 +32,20 @@ class StateGraph {
 
   explicit StateGraph(const Grammar& grammar);
 
-  int32_t initial();                     // before the text
-  int32_t alone(int32_t node);           // at this node, in the outermost activation; its calls are not followed
-  int32_t returned(int32_t activation);  // where a rule with this activation is through
+  int32_t initial();            // before the text
+  int32_t alone(int32_t node);  // at this node, in the outermost activation; its calls are not followed
+  // Where rules are through that have one of these activations.
+  int32_t returned(std::span<const int32_t> activations);
 
   // The state after one more byte, or kDead.
   int32_t step(int32_t state, uint8_t byte) {
     const uint8_t c = class_of_[byte];
-    const int32_t known = rows_[static_cast<size_t>(state) * n_classes_ + c];
-    return known != kUnknown ? known : compute_step(state, c);
+    const int32_t row = row_of_[static_cast<size_t>(state)];
+    if (row >= 0) {
+      const int32_t known = rows_[static_cast<size_t>(row) * n_classes_ + c];
+      if (known != kUnknown) return known;
+    }
+    return compute_step(state, c);
   }
 
   // The text may end in this state.
@@ -87,8 +92,9 @@ class StateGraph {
   ListTable activations_;
   ListTable states_;
   std::vector<uint8_t> ends_;      // by state
-  std::vector<int32_t> rows_;      // (states, classes): the next state
-  std::vector<int32_t> returned_;  // by activation
+  std::vector<int32_t> row_of_;    // by state: its row, -1 until a byte is asked for
+  std::vector<int32_t> rows_;      // (rows, classes): the next state
+  std::vector<int32_t> returned_;  // by activation: the state, if it is the only one
 
   // Of the state that is being made.
   std::vector<uint64_t> items_;                        // configurations

@@ -6,6 +6,12 @@
 
 namespace nextn::grammar {
 
+namespace {
+
+constexpr size_t kMaxRecent = 16;  // sets of states that a node's classes are compared with
+
+}  // namespace
+
 // Nodes are sets of NFA states. Only the states that have an edge to follow, or are the end, count: so a loop comes
 // back to the node it started from.
 struct Compiler::Subset {
@@ -180,6 +186,7 @@ void Compiler::build_rule(RuleId rule) {
     }
     for (size_t c = 0; c < by_class.size(); c++) {
       if (by_class[c].empty()) continue;
+      if (recent.size() > kMaxRecent) recent.clear();
       const auto found = std::ranges::find(recent, by_class[c], &std::pair<std::vector<int32_t>, int32_t>::first);
       int32_t target = 0;
       if (found != recent.end()) {

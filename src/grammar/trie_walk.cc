@@ -21,11 +21,12 @@ void TrieWalk::add_tokens(int32_t first, int32_t last) {
 void TrieWalk::walk(const TokenTrie& trie, StateGraph& graph, int32_t first, int32_t last, int32_t state,
                     std::vector<Exit>* exits) {
   path_.assign(1, {state, last});
-  for (int32_t p = first; p < last;) {
+  for (int32_t p = first; p < last && work_left_ > 0;) {
     while (p >= path_.back().second) path_.pop_back();
     const int32_t from = path_.back().first;
     const TokenTrie::Place& place = trie.place(p);
     const int32_t next = graph.step(from, place.byte);
+    work_left_ -= next == StateGraph::kDead ? 1 : 1 + static_cast<int64_t>(graph.configs(next).size());
     const bool all = next != StateGraph::kDead && place.end - p >= kWorthAsking && takes_all(graph, from, place);
     if (exits != nullptr && !all && path_.size() > 1 && graph.ends(from)) exits->push_back({place.byte, p});
     if (next == StateGraph::kDead) {

@@ -26,7 +26,15 @@ class TrieWalk {
   void walk(const TokenTrie& trie, StateGraph& graph, int32_t first, int32_t last, int32_t state,
             std::vector<Exit>* exits);
 
-  std::vector<std::pair<int32_t, int32_t>>& tokens() { return tokens_; }
+  // Forgets the tokens, and begins to count: after begin(), walks that took kMaxWork steps (one for each configuration
+  // of a state that a byte leads to) take no more tokens. Only where a very ambiguous grammar takes most tokens in many
+  // ways is that not enough. What is counted depends on grammar, text and vocabulary alone, not on what is remembered.
+  static constexpr int64_t kMaxWork = 8'000'000;
+  void begin() {
+    tokens_.clear();
+    work_left_ = kMaxWork;
+  }
+  const std::vector<std::pair<int32_t, int32_t>>& tokens() const { return tokens_; }
   void forget() { uniform_.clear(); }
 
  private:
@@ -45,6 +53,7 @@ class TrieWalk {
   static uint64_t chars_beyond_ascii(StateGraph& graph, int32_t state, int32_t next);
   void add_tokens(int32_t first, int32_t last);
 
+  int64_t work_left_ = kMaxWork;
   std::vector<Uniform> uniform_;  // by state
   std::vector<std::pair<int32_t, int32_t>> tokens_;
   std::vector<std::pair<int32_t, int32_t>> path_;  // state, and where the places below it end
