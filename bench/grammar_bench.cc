@@ -167,6 +167,8 @@ int main(int argc, char** argv) {
   run("json_schema", [] { return parse_json_schema(nlohmann::ordered_json::parse(kSchema)); });
   run("string of at most 5000", [] { return parse_json_schema({{"type", "string"}, {"maxLength", 5000}}); });
   run("regex .*", [] { return parse_regex(".*"); });
+  run("very ambiguous gbnf",
+      [] { return parse_gbnf("root ::= [a-z ] root [a-z ] | [a-e] root [c-h] | [ c] root [c-h] | [a-z ]"); });
   run("gbnf of JSON", [] {
     return parse_gbnf(R"gbnf(
 root   ::= object

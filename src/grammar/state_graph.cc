@@ -156,11 +156,14 @@ int32_t StateGraph::close() {
 }
 
 int32_t StateGraph::intern_state(std::vector<uint64_t>& list, bool ends) {
+  size_t weight = list.size();
+  for (uint64_t packed : list) weight += activations_.list(config(packed).activation).size();
   if (ends) list.push_back(kEnd);
   const int32_t n_before = states_.size();
   const int32_t id = states_.intern(list);
   if (id == n_before) {
     ends_.push_back(ends);
+    weights_.push_back(static_cast<int32_t>(std::min<size_t>(weight, INT32_MAX)));
     row_of_.push_back(-1);
   }
   return id;
@@ -183,6 +186,7 @@ size_t StateGraph::size_bytes() const noexcept {
 void StateGraph::keep_only(std::span<int32_t> states) {
   const ListTable old_activations = std::exchange(activations_, {}), old_states = std::exchange(states_, {});
   const std::vector<uint8_t> old_ends = std::exchange(ends_, {});
+  weights_.clear();
   row_of_.clear();
   rows_.clear();
   returned_.clear();

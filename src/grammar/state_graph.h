@@ -60,6 +60,9 @@ class StateGraph {
     return {static_cast<int32_t>(packed >> 32), static_cast<int32_t>(packed & 0xFFFFFFFF)};
   }
 
+  // What a step from here costs, about: configurations, and places that their activations may return to.
+  int64_t weight(int32_t state) const noexcept { return weights_[static_cast<size_t>(state)]; }
+
   // The byte classes that lead on, as a set of bits.
   std::array<uint64_t, 4> live_classes(int32_t state) const;
 
@@ -92,6 +95,7 @@ class StateGraph {
   ListTable activations_;
   ListTable states_;
   std::vector<uint8_t> ends_;      // by state
+  std::vector<int32_t> weights_;   // by state
   std::vector<int32_t> row_of_;    // by state: its row, -1 until a byte is asked for
   std::vector<int32_t> rows_;      // (rows, classes): the next state
   std::vector<int32_t> returned_;  // by activation: the state, if it is the only one

@@ -26,7 +26,7 @@ void TrieWalk::walk(const TokenTrie& trie, StateGraph& graph, int32_t first, int
     const int32_t from = path_.back().first;
     const TokenTrie::Place& place = trie.place(p);
     const int32_t next = graph.step(from, place.byte);
-    work_left_ -= next == StateGraph::kDead ? 1 : 1 + static_cast<int64_t>(graph.configs(next).size());
+    work_left_ -= next == StateGraph::kDead ? 1 : graph.weight(next);
     const bool all = next != StateGraph::kDead && place.end - p >= kWorthAsking && takes_all(graph, from, place);
     if (exits != nullptr && !all && path_.size() > 1 && graph.ends(from)) exits->push_back({place.byte, p});
     if (next == StateGraph::kDead) {

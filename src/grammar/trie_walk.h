@@ -26,10 +26,10 @@ class TrieWalk {
   void walk(const TokenTrie& trie, StateGraph& graph, int32_t first, int32_t last, int32_t state,
             std::vector<Exit>* exits);
 
-  // Forgets the tokens, and begins to count: after begin(), walks that took kMaxWork steps (one for each configuration
-  // of a state that a byte leads to) take no more tokens. Only where a very ambiguous grammar takes most tokens in many
+  // Forgets the tokens, and begins to count: after begin(), walks take no more tokens once the states that bytes led to
+  // have a weight of kMaxWork together. Only where a very ambiguous grammar takes most tokens in many
   // ways is that not enough. What is counted depends on grammar, text and vocabulary alone, not on what is remembered.
-  static constexpr int64_t kMaxWork = 8'000'000;
+  static constexpr int64_t kMaxWork = 16'000'000;
   void begin() {
     tokens_.clear();
     work_left_ = kMaxWork;
