@@ -26,12 +26,14 @@ LAYERS = {
     "state": ["base", "tensor"],
     "model": ["base", "tensor", "quant", "gguf", "ops", "state"],
     "text": ["base"],
+    "grammar": ["base"],
     "sampling": ["base"],
     "draft": ["base", "tensor", "model", "sampling", "state", "ops"],
-    "engine": ["base", "tensor", "quant", "gguf", "kernels", "ops", "state", "model", "text", "sampling", "draft"],
-    "api": ["base", "text", "engine/engine.h", "engine/session.h"],
-    "app": ["base", "tensor", "quant", "gguf", "kernels", "ops", "state", "model", "text", "sampling", "draft", "engine",
-            "api"],
+    "engine": ["base", "tensor", "quant", "gguf", "kernels", "ops", "state", "model", "text", "grammar", "sampling",
+               "draft"],
+    "api": ["base", "text", "grammar", "engine/engine.h", "engine/session.h"],
+    "app": ["base", "tensor", "quant", "gguf", "kernels", "ops", "state", "model", "text", "grammar", "sampling", "draft",
+            "engine", "api"],
 }
 
 INTRINSICS = re.compile(r"(\w*mmintrin|x86intrin|x86gprintrin|avx\w*intrin|fmaintrin|f16cintrin|arm_\w+)\.h$")
@@ -102,6 +104,7 @@ SELFTEST = [
     ("model/a.cc", '#include "kernels/kernels.h"', "model/ may not include kernels/"),
     ("model/b.cc", '#include "ops/matmul.h"', None),
     ("text/tokenizer/a.cc", '#include "gguf/file.h"', "text/ may not include gguf/"),
+    ("grammar/a.cc", '#include "text/tokenizer/tokenizer.h"', "grammar/ may not include text/"),
     ("sampling/a.cc", '#include "tensor/dtype.h"', "sampling/ may not include tensor/"),
     ("sampling/a_test.cc", '#include "tensor/dtype.h"', None),
     ("sampling/b_test.cc", '#include "app/run.h"', "sampling/ may not include app/"),

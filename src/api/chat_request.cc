@@ -1,5 +1,7 @@
 #include "api/chat_request.h"
 
+#include "api/structured_output.h"
+
 namespace nextn::api {
 
 namespace {
@@ -37,17 +39,6 @@ Json read_tools(const Fields& fields) {
   return tools->empty() ? Json(nullptr) : *tools;
 }
 
-void check_format(const Fields& fields) {
-  const auto format = fields.object("response_format");
-  if (!format) return;
-  const std::string type = format->string("type").value_or("");
-  if (type == "text") return;
-  if (type == "json_object" || type == "json_schema") {
-    fail(ErrorCode::kUnsupported, "response_format.type: {} is not supported", type);
-  }
-  fail(ErrorCode::kRequest, "response_format.type: expected text, json_object or json_schema, found '{}'", type);
-}
-
 }  // namespace
 
 void render_chat(ChatRequest& request, const Json& messages, const Json& tools, const Fields& fields,
@@ -67,6 +58,7 @@ void render_chat(ChatRequest& request, const Json& messages, const Json& tools, 
   request.generation.prompts = {model.tokenizer->encode(request.prompt, false, true)};
   request.format.starts_in_reasoning = ends_in_reasoning(request.prompt);
   request.format.splits_reasoning = fields.string("reasoning_format").value_or("auto") != "none";
+  if (request.format.starts_in_reasoning) request.generation.params.grammar_after = "</think>";
   request.format.parse_tools = !tools.is_null();
   request.format.tools = tools;
 }
@@ -78,9 +70,12 @@ ChatRequest read_chat(const Json& body, const ServedModel& model) {
   request.generation = read_generation_request(fields, model);
   const Json* const messages = fields.find("messages");
   if (messages == nullptr) fail(ErrorCode::kRequest, "messages: expected an array of at least one message, found none");
-  check_format(fields);
   for (const char* name : {"functions", "function_call"}) {
     if (fields.has(name)) fail(ErrorCode::kUnsupported, "{}: not supported, expected tools and tool_choice", name);
+  }
+  params.grammar = read_grammar(fields);
+  if (const auto format = fields.object("response_format"); format && !params.grammar) {
+    params.grammar = read_format(*format);
   }
   render_chat(request, *messages, read_tools(fields), fields, model);
   const auto n_top = fields.integer("top_logprobs", 0, kMaxLogprobs);

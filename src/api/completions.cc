@@ -1,6 +1,6 @@
 #include "api/completions.h"
 
-#include <algorithm>
+#include "api/structured_output.h"
 
 #include "text/tokenizer/unicode.h"
 
@@ -152,6 +152,10 @@ CompletionRequest read_completion(const Json& body, const ServedModel& model) {
     r.params.n_predict = kDefaultMaxTokens;
   }
   if (const auto n = fields.integer("logprobs", 0, kMaxLogprobs)) r.params.top_logprobs = static_cast<int>(*n);
+  r.params.grammar = read_grammar(fields);
+  if (const auto format = fields.object("response_format"); format && !r.params.grammar) {
+    r.params.grammar = read_format(*format);
+  }
   request.echo = fields.boolean("echo").value_or(false);
   if (fields.has("suffix") && *fields.string("suffix") != "") {
     fail(ErrorCode::kUnsupported, "suffix: filling in the middle of a text is not supported");

@@ -1,5 +1,6 @@
 #include "api/llama_completion.h"
 
+#include "api/structured_output.h"
 #include "text/tokenizer/unicode.h"
 
 namespace nextn::api {
@@ -112,6 +113,7 @@ GenerationRequest read_llama_completion(const Json& body, const ServedModel& mod
   if (prompt == nullptr) fail(ErrorCode::kRequest, "prompt: expected text or token ids, found none");
   r.prompts = read_prompts(*prompt, "prompt", model);
   const int64_t n = fields.integer("n_probs", 0, kMaxProbabilities).value_or(0);
+  r.params.grammar = read_grammar(fields);
   if (n > 0) r.params.top_logprobs = static_cast<int>(n);
   return r;
 }

@@ -1,6 +1,7 @@
 #include "api/responses.h"
 
 #include "api/block_reply.h"
+#include "api/structured_output.h"
 
 namespace nextn::api {
 
@@ -122,12 +123,6 @@ void refuse_unsupported(const Fields& body) {
     if (body.has(name)) fail(ErrorCode::kUnsupported, "{}: nothing is stored here, expected the whole input", name);
   }
   if (body.boolean("background").value_or(false)) fail(ErrorCode::kUnsupported, "background: not supported");
-  if (const auto text = body.object("text")) {
-    if (const auto format = text->object("format")) {
-      const std::string type = format->string("type").value_or("text");
-      if (type != "text") fail(ErrorCode::kUnsupported, "text.format.type: expected text, found '{}'", type);
-    }
-  }
 }
 
 Json or_null(const Json* value) {
@@ -297,6 +292,9 @@ ResponsesRequest read_responses(const Json& body, const ServedModel& model) {
   generation = read_generation_request(fields, model);
   generation.n = 1;
   if (const auto n = fields.integer("max_output_tokens", 1, int64_t{1} << 40)) generation.params.n_predict = *n;
+  if (const auto text = fields.object("text")) {
+    if (const auto format = text->object("format")) generation.params.grammar = read_format(*format);
+  }
   ServedModel told = model;
   if (const auto reasoning = fields.object("reasoning")) {
     if (const auto effort = reasoning->string("effort")) {

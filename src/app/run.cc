@@ -18,6 +18,8 @@
 #include "engine/logits_dump.h"
 #include "engine/session.h"
 #include "engine/tokenizer_loader.h"
+#include "grammar/gbnf.h"
+#include "grammar/json_schema.h"
 
 namespace nextn {
 
@@ -27,6 +29,7 @@ struct RunFlags {
   ModelFlags model;
   std::string prompt, prompt_file, tokens, logits;
   std::string system_prompt, chat_template_file, chat_template_kwargs;
+  std::string grammar, grammar_file, json_schema;
   std::vector<std::string> stops, logit_bias;
   int64_t n_predict = -1;
   int64_t seed = -1;
@@ -214,6 +217,17 @@ SamplerParams sampling_for(const RunFlags& flags, const CLI::App& app, const ggu
   return p;
 }
 
+// nullptr for none.
+std::shared_ptr<const grammar::Grammar> grammar_for(const RunFlags& flags) {
+  if (!flags.json_schema.empty()) {
+    const auto schema = parse_chat_json(flags.json_schema);
+    if (schema.is_discarded()) fail(ErrorCode::kUsage, "--json-schema: expected JSON");
+    return schema.empty() ? grammar::json_object_grammar() : grammar::parse_json_schema(schema);
+  }
+  const std::string text = flags.grammar_file.empty() ? flags.grammar : read_prompt_file(flags.grammar_file);
+  return text.empty() ? nullptr : grammar::parse_gbnf(text);
+}
+
 void add_flags(CLI::App& app, RunFlags& flags) {
   flags.model.add_to(app);
   app.add_option("-p,--prompt", flags.prompt, "the text to continue");
@@ -228,6 +242,9 @@ void add_flags(CLI::App& app, RunFlags& flags) {
   app.add_option("-s,--seed", flags.seed, "seed of the sampler (default: drawn, and reported)");
   flags.sampling.add_to(app);
   app.add_option("-l,--logit-bias", flags.logit_bias, "ID+BIAS or ID-BIAS; ID-inf bans a token");
+  app.add_option("--grammar", flags.grammar, "the text keeps to this grammar (GBNF)");
+  app.add_option("--grammar-file", flags.grammar_file, "or to that of a file");
+  app.add_option("-j,--json-schema", flags.json_schema, "or is JSON that this schema allows; {}: any object");
   app.add_flag("--ignore-eos", flags.ignore_eos, "go on after an end token");
   app.add_flag("--json", flags.json, "print one JSON object instead of text");
   app.add_option("--logits", flags.logits, "PREFIX: write the prompt's logits and hidden states as PREFIX.*.npy");
@@ -239,6 +256,10 @@ void check_flags(const CLI::App& app, const RunFlags& flags) {
   if (flags.chat && app.count("--tokens") > 0) fail(ErrorCode::kUsage, "--chat: expected -p or -f, found --tokens");
   for (const char* flag : {"--system-prompt", "--chat-template-kwargs", "--chat-template-file"}) {
     if (app.count(flag) > 0 && !flags.chat) fail(ErrorCode::kUsage, "{}: expected --chat beside it", flag);
+  }
+  const size_t grammars = app.count("--grammar") + app.count("--grammar-file") + app.count("--json-schema");
+  if (grammars > 1) {
+    fail(ErrorCode::kUsage, "expected one of --grammar, --grammar-file and --json-schema, found {}", grammars);
   }
   for (const std::string& stop : flags.stops) {
     if (stop.empty()) fail(ErrorCode::kUsage, "--stop: expected some text, found none");
@@ -260,6 +281,8 @@ int run_main(int argc, char** argv) {
   if (!parse_flags(app, argc, argv, &status)) return status;
   check_flags(app, flags);
 
+  const auto grammar = grammar_for(flags);
+
   Engine engine(flags.model.engine_options());
   const HeadVerdict& verdict = engine.head_verdict();
   if (verdict.kind == HeadVerdict::Kind::kIncomplete) {
@@ -274,6 +297,7 @@ int run_main(int argc, char** argv) {
   params.n_predict = flags.n_predict;
   params.stops = flags.stops;
   params.ignore_eos = flags.ignore_eos;
+  params.grammar = grammar;
   params.draft_max = flags.model.head_drafts();
   params.model_max = flags.model.model_drafts();
   params.suffix_max = flags.model.suffix_drafts();

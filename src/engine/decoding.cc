@@ -30,6 +30,7 @@ Decoding::Decoding(Session& session, std::span<const int32_t> prompt, const Gene
   n_resumed_ = n_read();
   out_.stats.cached_n = static_cast<int64_t>(n_resumed_);
   for (const int32_t id : prompt) sampler_.accept(id);
+  if (params.grammar) constraint_.emplace(engine_, params.grammar, params.grammar_after, !params.ignore_eos);
   add_sources();
   const size_t most = static_cast<size_t>(max_draft_);
   out_.stats.drafted.resize(most);
@@ -176,9 +177,11 @@ void Decoding::count(int n_drafts, int n_right) noexcept {
   }
 }
 
-Sample Decoding::choose(const StepResult& result, int r) const noexcept {
+Sample Decoding::choose(const StepResult& result, int r) {
+  std::span<const uint32_t> allowed;
+  if (constraint_) allowed = constraint_->allowed();
   return sampler_.sample(result.logits.row(r), static_cast<int64_t>(s_.tokens_.size()), engine_.sampler_scratch(),
-                         {result.max.row(r), ops::kMaxBlock});
+                         {result.max.row(r), ops::kMaxBlock}, allowed);
 }
 
 // The token is part of the text now.
@@ -186,6 +189,9 @@ void Decoding::take(const Sample& sample, const float* logits, bool drafted) {
   const int64_t position = static_cast<int64_t>(s_.tokens_.size());
   if (sample.outcome == SampleOutcome::kNan) {
     fail(ErrorCode::kRequest, "logits: expected numbers, found a NaN at position {}", position);
+  }
+  if (sample.outcome == SampleOutcome::kNoneLeft && constraint_) {
+    fail(ErrorCode::kRequest, "grammar: expected a token that it allows at position {}, found none", position);
   }
   if (sample.outcome == SampleOutcome::kNoneLeft) {
     fail(ErrorCode::kRequest, "logit bias: expected a token that is not banned, found none at position {}", position);
@@ -207,6 +213,10 @@ void Decoding::take(const Sample& sample, const float* logits, bool drafted) {
     params_.on_token(std::move(event));
   }
   emit(matcher_.push(decoder_.push(sample.token)));
+  if (constraint_) {
+    constraint_->accept(sample.token);
+    if (constraint_->complete()) return end(EndReason::kStop);
+  }
   if (matcher_.found()) {
     out_.stop = *matcher_.which();
     return end(EndReason::kStop);

@@ -14,6 +14,7 @@
 #include "draft/draft_sources.h"
 #include "draft/mtp_drafter.h"
 #include "draft/suffix_drafter.h"
+#include "engine/constraint.h"
 #include "engine/digest.h"
 #include "engine/engine.h"
 #include "engine/session.h"
@@ -65,7 +66,7 @@ class Decoding {
   void add_sources();
   std::span<const int32_t> draft(int64_t room, int most, const Company& company) noexcept;
   int n_to_verify(int n_drafted) const noexcept;
-  Sample choose(const StepResult& result, int r) const noexcept;
+  Sample choose(const StepResult& result, int r);
   void take(const Sample& sample, const float* logits, bool drafted);
   void emit(const std::string& text);
   void end(EndReason reason) noexcept;
@@ -77,6 +78,7 @@ class Decoding {
   Sampler sampler_;
   StreamDecoder decoder_;
   StopMatcher matcher_;
+  std::optional<Constraint> constraint_;  // where a grammar is given
   std::optional<SuffixDrafter> suffix_drafter_;
   std::optional<MtpDrafter> head_drafter_;
   std::optional<ModelDrafter> model_drafter_;

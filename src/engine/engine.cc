@@ -96,6 +96,17 @@ void Engine::inject(Fault fault) {
   ctx_.fault = fault;
 }
 
+const std::shared_ptr<const grammar::TokenTrie>& Engine::token_trie() {
+  std::call_once(trie_made_, [&] {
+    std::vector<std::string> tokens;
+    for (int32_t id = 0; id < tokenizer_->n_vocab(); id++) {
+      tokens.emplace_back(tokenizer_->is_eog(id) ? std::string_view() : tokenizer_->piece(id));
+    }
+    trie_ = std::make_shared<const grammar::TokenTrie>(tokens);
+  });
+  return trie_;
+}
+
 void Engine::check_prompt(std::span<const int32_t> prompt, int room) const {
   const int64_t n_vocab = model_->info().n_vocab, limit = options_.n_ctx - room;
   if (prompt.empty()) fail(ErrorCode::kRequest, "prompt: expected at least one token, found none");

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "draft/step_costs.h"
 #include "engine/plan.h"
 #include "gguf/file.h"
+#include "grammar/token_trie.h"
 #include "model/model.h"
 #include "sampling/sampler.h"
 #include "tensor/buffer.h"
@@ -99,6 +101,8 @@ class Engine {
   const DraftModel* draft_model() const noexcept { return draft_model_.get(); }
   bool drafts() const noexcept { return model_->info().has_head || draft_model_ != nullptr; }  // a model does
   SamplerScratch& sampler_scratch() noexcept { return scratch_; }
+  // The vocabulary as grammars look at it; made when it is first asked for. From any thread.
+  const std::shared_ptr<const grammar::TokenTrie>& token_trie();
   // What steps cost here: a guess until calibrate() has measured them.
   StepCosts& costs() noexcept { return costs_; }
 
@@ -122,6 +126,8 @@ class Engine {
   std::optional<DraftHead> draft_head_;
   SamplerScratch scratch_;
   StepCosts costs_;
+  std::once_flag trie_made_;
+  std::shared_ptr<const grammar::TokenTrie> trie_;
   double load_ms_ = 0;
 };
 

@@ -57,8 +57,8 @@ int64_t step_rows(const EngineOptions& options) noexcept;                  // of
 StateShape state_shape(const EngineOptions& options, const Model& model);  // for options.n_ctx
 
 // Plans for `available` bytes and decides what the options leave open: as many sequences at once, up to 4, as leave the
-// context what it would be with one; a context that was not given becomes what fits, and where the weights alone do not fit, the model is told to leave some in the file. Throws nothing for a plan that
-// does not fit: it has `problem`.
+// context what it would be with one; a context that was not given becomes what fits, and where the weights alone do not
+// fit, the model is told to leave some in the file. Throws nothing for a plan that does not fit: it has `problem`.
 MemoryPlan make_plan(const EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft,
                      const AvailableMemory& available);
 

@@ -12,6 +12,7 @@
 #include "draft/drafter.h"
 #include "draft/model_drafter.h"
 #include "engine/engine.h"
+#include "grammar/grammar.h"
 #include "sampling/logprobs.h"
 #include "state/head_state.h"
 #include "state/sequence_state.h"
@@ -31,6 +32,10 @@ struct GenerateParams {
   uint32_t choice = 0;     // tells the answers to one request apart, which share a seed
   int64_t n_predict = -1;  // tokens at most; negative: until an end
   std::vector<std::string> stops;
+  // The text must be one of this grammar's; with `grammar_after`, from the token on that ends that text (reasoning may
+  // come before it).
+  std::shared_ptr<const grammar::Grammar> grammar;
+  std::string grammar_after;
   bool ignore_eos = false;
   int draft_max = kDefaultMaxDraft;  // drafts of a cycle from the head; never more than the engine's max_draft
   int model_max = 0;                 // from the draft model (-md)

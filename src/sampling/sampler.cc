@@ -140,6 +140,15 @@ class Choice {
   int32_t id_ = -1;
 };
 
+// All but the allowed tokens, where any are told.
+void ban(float* row, int32_t n_vocab, std::span<const uint32_t> allowed) noexcept {
+  for (size_t w = 0; w < allowed.size(); w++) {
+    if (allowed[w] == ~0u) continue;
+    const int32_t first = static_cast<int32_t>(32 * w), n = std::min(32, n_vocab - first);
+    for (int32_t b = 0; b < n; b++) row[first + b] = (allowed[w] >> b & 1) != 0 ? row[first + b] : -kInf;
+  }
+}
+
 }  // namespace
 
 SamplerScratch::SamplerScratch(int32_t n_vocab)
@@ -198,7 +207,8 @@ void Sampler::adjust(float* row, SamplerScratch& scratch) const noexcept {
   }
 }
 
-Sample Sampler::sample(const float* logits, int64_t position, SamplerScratch& scratch, BlockMax known) const noexcept {
+Sample Sampler::sample(const float* logits, int64_t position, SamplerScratch& scratch, BlockMax known,
+                       std::span<const uint32_t> allowed) const noexcept {
   NEXTN_CHECK(static_cast<int32_t>(scratch.row_.size()) >= n_vocab_);
   const auto scan_all = [&](const float* x) {
     return known.max != nullptr ? scan(known.max, (n_vocab_ + known.block - 1) / known.block) : scan(x, n_vocab_);
@@ -206,9 +216,10 @@ Sample Sampler::sample(const float* logits, int64_t position, SamplerScratch& sc
   Scan s = scan_all(logits);
   if (s.has_nan) return {-1, SampleOutcome::kNan};
   const float* row = logits;
-  if (adjusts()) {
+  if (adjusts() || !allowed.empty()) {
     std::memcpy(scratch.row_.data(), logits, sizeof(float) * n_vocab_);
     adjust(scratch.row_.data(), scratch);
+    ban(scratch.row_.data(), n_vocab_, allowed);
     row = scratch.row_.data();
     known = {};
     s = scan_all(row);

@@ -3,12 +3,13 @@
 // and the rows of a verify step are examined in order, each accepted token being told before the next row. So the text
 // is the same with any drafter or none.
 //
-// The order of a choice: logit bias, penalties, top-k, top-p, min-p (all at temperature 1), temperature, noise.
+// The order of a choice: logit bias, penalties, grammar mask, top-k, top-p, min-p (all at temperature 1), temperature, noise.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "sampling/sampler_params.h"
@@ -65,7 +66,9 @@ class Sampler {
   //
   // Ties go to the lower id; -0.0 equals 0.0. At least one token is left by every truncation.
   // `known` tells of `logits`; the token is the same without.
-  Sample sample(const float* logits, int64_t position, SamplerScratch& scratch, BlockMax known = {}) const noexcept;
+  // `allowed`: bit id % 32 of word id / 32 says whether a token may be chosen (a grammar's mask); empty: every one may.
+  Sample sample(const float* logits, int64_t position, SamplerScratch& scratch, BlockMax known = {},
+                std::span<const uint32_t> allowed = {}) const noexcept;
 
   // Tells a token that is now part of the text; those of the prompt too.
   void accept(int32_t token) noexcept;

@@ -716,5 +716,38 @@ TEST(TopProbability, DoesNotDependOnTheOrder) {
   }
 }
 
+// A mask is as good as banning every other token by a bias.
+TEST(Sampler, AMaskLeavesWhatItAllows) {
+  constexpr int32_t kTokens = 77;
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal(0, 3);
+  SamplerScratch scratch(kTokens);
+  for (int trial = 0; trial < 200; trial++) {
+    std::vector<float> logits(kTokens);
+    for (float& l : logits) l = normal(random);
+    SamplerParams p;
+    p.temp = trial % 3 == 0 ? 0 : 1.5f;
+    p.top_k = trial % 2 * 5;
+    p.seed = static_cast<uint64_t>(trial);
+    std::vector<uint32_t> allowed((kTokens + 31) / 32);
+    SamplerParams biased = p;
+    for (int32_t id = 0; id < kTokens; id++) {
+      if (random() % 4 == 0) {
+        allowed[static_cast<size_t>(id / 32)] |= 1u << (id % 32);
+      } else {
+        biased.logit_bias.emplace_back(id, -std::numeric_limits<float>::infinity());
+      }
+    }
+    const Sample a = Sampler(p, kTokens).sample(logits.data(), trial, scratch, {}, allowed),
+                 b = Sampler(biased, kTokens).sample(logits.data(), trial, scratch);
+    ASSERT_EQ(a.token, b.token) << trial;
+    ASSERT_EQ(a.outcome, b.outcome);
+  }
+  const std::vector<uint32_t> none((kTokens + 31) / 32);
+  const std::vector<float> logits(kTokens);
+  EXPECT_EQ(Sampler(SamplerParams(), kTokens).sample(logits.data(), 0, scratch, {}, none).outcome,
+            SampleOutcome::kNoneLeft);
+}
+
 }  // namespace
 }  // namespace nextn

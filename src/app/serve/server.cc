@@ -225,6 +225,7 @@ void Server::check_ready() const {
 
 void Server::generate(Call& call, const api::GenerationRequest& request, std::unique_ptr<api::Reply> reply) {
   call.request.body = {};
+  if (request.params.grammar) engine_->token_trie();  // made here, not by the thread that steps
   start_answer(*scheduler_, metrics_, call.exchange, request, std::move(reply), call.headers,
                [this, call](const AnswerEnd& end) {
                  Json more = {{"prompt_n", end.prompt_n},
