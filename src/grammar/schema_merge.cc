@@ -79,7 +79,7 @@ Json merge_schemas(const Json& a, const Json& b, const std::string& path) {
   Json merged = a;
   if (a.contains("properties") || b.contains("properties")) merge_properties(merged, a, b, path);
   for (const auto& [key, value] : b.items()) {
-    if (key == "properties" || (is_annotation(key) && a.contains(key))) continue;
+    if (key == "properties" || is_annotation(key)) continue;
     if (!a.contains(key) || a[key] == value) {
       merged[key] = value;
       continue;
