@@ -9,7 +9,8 @@ packages="g++ cmake ninja-build libcli11-dev libfmt-dev nlohmann-json3-dev libut
           libboost1.81-dev libssl-dev prometheus-cpp-dev
           python3 python3-numpy"
 if [ "${1:-}" = ci ]; then
-  packages="$packages clang-19 libclang-rt-19-dev clang-format-19 binutils git libsimde-dev"
+  packages="$packages clang-19 libclang-rt-19-dev clang-format-19 binutils git libsimde-dev python3-jsonschema chromium openssl
+            python3-venv"
 elif [ $# -gt 0 ]; then
   echo "deps.sh: expected nothing or ci, found '$1'" >&2
   exit 2

@@ -138,8 +138,9 @@ class ResponsesReply final : public BlockReply {
 
   std::string begin() override {
     const Json response = response_json("in_progress");
-    return event({{"type", "response.created"}, {"response", response}}) +
-           event({{"type", "response.in_progress"}, {"response", response}});
+    std::string events = event({{"type", "response.created"}, {"response", response}});
+    events += event({{"type", "response.in_progress"}, {"response", response}});
+    return events;
   }
 
   std::string end() override {

@@ -1,482 +1,175 @@
 #include "grammar/json_schema.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
-#include <optional>
-#include <set>
-#include <string>
-#include <string_view>
-#include <vector>
 
-#include "base/error.h"
-#include "grammar/builder.h"
-#include "grammar/json_formats.h"
-#include "grammar/json_text.h"
-#include "grammar/number_range.h"
-#include "grammar/regex.h"
+#include "grammar/schema_compiler.h"
+#include "grammar/schema_keywords.h"
 #include "grammar/schema_merge.h"
+#include "grammar/text_cursor.h"
 
 namespace nextn::grammar {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr int kMaxDepth = 64;           // of schemas in schemas
-constexpr size_t kMaxValues = 500'000;  // of JSON looked at or copied, merges counted
-constexpr int kMaxCount = 100'000;      // of minLength, maxLength, minItems, maxItems
-
-constexpr std::string_view kTypes[] = {"null", "boolean", "string", "integer", "number", "object", "array"};
-
-struct Keyword {
-  std::string_view name, type;  // type: the one it speaks of
-};
-constexpr Keyword kKeywords[] = {
-    {"type", ""},
-    {"enum", ""},
-    {"const", ""},
-    {"anyOf", ""},
-    {"oneOf", ""},
-    {"allOf", ""},
-    {"$ref", ""},
-    {"properties", "object"},
-    {"required", "object"},
-    {"additionalProperties", "object"},
-    {"items", "array"},
-    {"prefixItems", "array"},
-    {"minItems", "array"},
-    {"maxItems", "array"},
-    {"minLength", "string"},
-    {"maxLength", "string"},
-    {"pattern", "string"},
-    {"format", "string"},
-    {"minimum", "number"},
-    {"maximum", "number"},
-    {"exclusiveMinimum", "number"},
-    {"exclusiveMaximum", "number"},
-};
-
-std::string_view type_of(const Json& value) {
-  switch (value.type()) {
-    case Json::value_t::null:
-      return "null";
-    case Json::value_t::boolean:
-      return "boolean";
-    case Json::value_t::string:
-      return "string";
-    case Json::value_t::object:
-      return "object";
-    case Json::value_t::array:
-      return "array";
-    case Json::value_t::number_float: {
-      const double d = value.get<double>();
-      return std::trunc(d) == d ? "integer" : "number";
+std::string unescaped(std::string_view name) {
+  std::string plain;
+  for (size_t i = 0; i < name.size(); i++) {
+    const std::string_view rest = name.substr(i);
+    if (rest.starts_with("~0") || rest.starts_with("~1")) {
+      plain += rest[1] == '0' ? '~' : '/';
+      i++;
+    } else {
+      plain += name[i];
     }
-    default:
-      return "integer";
   }
+  return plain;
 }
-
-// A schema, and where it stands.
-struct Place {
-  const Json& schema;
-  std::string path;
-
-  bool has(const char* key) const { return schema.contains(key); }
-  const Json& operator[](const char* key) const { return schema.at(key); }
-  std::string path_of(std::string_view key) const { return fmt::format("{}.{}", path, key); }
-  [[noreturn]] void error(std::string_view key, std::string_view message) const {
-    fail(ErrorCode::kRequest, "{}: {}", path_of(key), message);
-  }
-};
-
-class SchemaCompiler {
- public:
-  explicit SchemaCompiler(const Json& root) : root_(root), b_("json_schema"), text_(b_) {}
-
-  std::shared_ptr<const Grammar> run() {
-    count_values(root_, 0);
-    const RuleId root = target("#", {root_, "json_schema"});
-    while (!waiting_.empty()) {
-      const auto [rule, schema, path] = waiting_.back();
-      waiting_.pop_back();
-      b_.define(rule, value({*schema, path}, 0));
-    }
-    return b_.build(root);
-  }
-
- private:
-  struct Waiting {
-    RuleId rule;
-    const Json* schema;  // within root_
-    std::string path;
-  };
-
-  void count_values(const Json& json, int depth) {
-    // Keywords take two levels for a schema (properties, then the name), and constants have their own limit.
-    if (++n_values_ > kMaxValues || depth > 3 * kMaxDepth)
-      fail(ErrorCode::kRequest, "json_schema: expected at most {} values and {} levels, found more", kMaxValues,
-           3 * kMaxDepth);
-    if (json.is_structured())
-      for (const Json& element : json) count_values(element, depth + 1);
-  }
-
-  Json merge(const Json& a, const Json& b, const std::string& path) {
-    Json merged = merge_schemas(a, b, path);
-    count_values(merged, 0);
-    return merged;
-  }
-
-  // --- references
-
-  // What "#/a/b" names.
-  Place find(const Place& from) {
-    const Json& ref = from["$ref"];
-    if (!ref.is_string()) from.error("$ref", "expected a string");
-    const auto& text = ref.get_ref<const std::string&>();
-    if (text != "#" && !text.starts_with("#/"))
-      from.error("$ref", fmt::format("expected # or #/..., found '{}'", text));
-    const Json* schema = &root_;
-    std::string path = "json_schema";
-    for (size_t at = 1; at < text.size();) {
-      const size_t end = std::min(text.find('/', at + 1), text.size());
-      const std::string name = unescaped(text.substr(at + 1, end - at - 1));
-      at = end;
-      path += "." + name;
-      if (schema->is_object() && schema->contains(name)) {
-        schema = &(*schema)[name];
-      } else if (schema->is_array() && !name.empty() && name.size() < 6 &&
-                 std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; }) &&
-                 std::stoul(name) < schema->size()) {
-        schema = &(*schema)[std::stoul(name)];
-      } else {
-        from.error("$ref", fmt::format("expected a schema at '{}', found none", text));
-      }
-    }
-    return {*schema, path};
-  }
-
-  static std::string unescaped(std::string_view name) {
-    std::string plain;
-    for (size_t i = 0; i < name.size(); i++) {
-      const std::string_view rest = name.substr(i);
-      if (rest.starts_with("~0") || rest.starts_with("~1")) {
-        plain += rest[1] == '0' ? '~' : '/';
-        i++;
-      } else {
-        plain += name[i];
-      }
-    }
-    return plain;
-  }
-
-  RuleId target(const std::string& ref, const Place& place) {
-    const auto [it, is_new] = targets_.try_emplace(ref, -1);
-    if (is_new) {
-      it->second = b_.declare(place.path);
-      waiting_.push_back({it->second, &place.schema, place.path});
-    }
-    return it->second;
-  }
-
-  // --- any schema
-
-  Expr value(const Place& at, int depth) {
-    n_values_++;
-    if (depth > kMaxDepth || n_values_ > kMaxValues)
-      fail(ErrorCode::kRequest, "{}: expected at most {} levels of schemas, found more", at.path, kMaxDepth);
-    if (at.schema.is_boolean()) return at.schema.get<bool>() ? text_.value() : b_.choice({});
-    if (!at.schema.is_object())
-      fail(ErrorCode::kRequest, "{}: expected a schema (an object or a boolean), found {}", at.path,
-           at.schema.type_name());
-    check_keywords(at);
-    if (at.has("$ref")) return reference(at, depth);
-    if (at.has("allOf")) return all_of(at, depth);
-    for (const char* key : {"anyOf", "oneOf"})
-      if (at.has(key)) return any_of(at, key, depth);
-    if (at.has("const") || at.has("enum")) return constants(at);
-    return of_types(at, depth);
-  }
-
-  void check_keywords(const Place& at) {
-    for (const auto& [key, value] : at.schema.items()) {
-      if (is_annotation(key) || std::ranges::find(kKeywords, key, &Keyword::name) != std::end(kKeywords)) continue;
-      if ((key == "uniqueItems" || key == "nullable") && value == Json(false)) continue;
-      at.error(key, "this keyword is not supported");
-    }
-  }
-
-  // The schema without a key; nothing where no other speaks of what is valid.
-  static std::optional<Json> without(const Json& schema, const char* key) {
-    Json rest = schema;
-    rest.erase(key);
-    for (const auto& [name, value] : rest.items())
-      if (!is_annotation(name)) return rest;
-    return {};
-  }
-
-  Expr reference(const Place& at, int depth) {
-    const Place found = find(at);
-    const std::optional<Json> rest = without(at.schema, "$ref");
-    if (!rest) return b_.call(target(at["$ref"].get<std::string>(), found));
-    return value({merge(*rest, found.schema, at.path), at.path}, depth + 1);
-  }
-
-  const Json& list(const Place& at, const char* key) {
-    const Json& all = at[key];
-    if (!all.is_array() || all.empty()) at.error(key, "expected a list that is not empty");
-    return all;
-  }
-
-  Expr all_of(const Place& at, int depth) {
-    Json merged = without(at.schema, "allOf").value_or(Json(true));
-    size_t i = 0;
-    for (const Json& part : list(at, "allOf")) {
-      const std::string path = at.path_of(fmt::format("allOf.{}", i++));
-      if (part.is_object()) check_keywords({part, path});
-      // A reference is looked up, for its keywords; one to this very schema ends at the limit of depth.
-      const bool is_reference = part.is_object() && part.contains("$ref");
-      if (is_reference) {
-        merged = merge(merged, without(part, "$ref").value_or(Json(true)), path);
-        merged = merge(merged, find({part, path}).schema, path);
-      } else {
-        merged = merge(merged, part, path);
-      }
-    }
-    return value({merged, at.path}, depth + 1);
-  }
-
-  Expr any_of(const Place& at, const char* key, int depth) {
-    const std::optional<Json> rest = without(at.schema, key);
-    std::vector<Expr> any;
-    size_t i = 0;
-    for (const Json& part : list(at, key)) {
-      const std::string path = at.path_of(fmt::format("{}.{}", key, i++));
-      any.push_back(rest ? value({merge(*rest, part, path), path}, depth + 1) : value({part, path}, depth + 1));
-    }
-    return b_.choice(any);
-  }
-
-  // --- values of one type, or some
-
-  std::vector<std::string> types(const Place& at) {
-    std::vector<std::string> types;
-    if (at.has("type")) {
-      const Json& type = at["type"];
-      for (const Json& name : type.is_array() ? type : Json::array({type})) {
-        if (!name.is_string() || std::ranges::find(kTypes, name.get<std::string>()) == std::end(kTypes))
-          at.error("type", fmt::format("expected null, boolean, string, integer, number, object or array, found {}",
-                                       name.dump(-1, ' ', false, Json::error_handler_t::replace)));
-        types.push_back(name);
-      }
-      if (types.empty()) at.error("type", "expected a type, found an empty list");
-      return types;
-    }
-    for (const auto& [name, type] : kKeywords) {
-      if (type.empty() || !at.schema.contains(name) || std::ranges::find(types, type) != types.end()) continue;
-      if (!types.empty()) at.error(name, fmt::format("expected `type` beside it, or no keyword of type {}", types[0]));
-      types.emplace_back(type);
-    }
-    return types;
-  }
-
-  Expr of_types(const Place& at, int depth) {
-    const std::vector<std::string> types = this->types(at);
-    if (types.empty()) return text_.value();
-    std::vector<Expr> any;
-    for (const std::string& type : types) {
-      if (type == "null") any.push_back(text_.null());
-      if (type == "boolean") any.push_back(text_.boolean());
-      if (type == "string") any.push_back(string(at));
-      if (type == "integer" || type == "number") any.push_back(number(at, type == "integer"));
-      if (type == "object") any.push_back(object(at, depth));
-      if (type == "array") any.push_back(array(at, depth));
-    }
-    return b_.choice(any);
-  }
-
-  Expr constants(const Place& at) {
-    const std::vector<std::string> types = at.has("type") ? this->types(at) : std::vector<std::string>();
-    for (const auto& [name, type] : kKeywords) {
-      if (!type.empty() && at.schema.contains(name)) at.error(name, "expected no such keyword beside enum or const");
-    }
-    const Json single = at.has("const") ? Json::array({at["const"]}) : Json();
-    const Json& all = at.has("const") ? single : list(at, "enum");
-    std::vector<Expr> any;
-    for (const Json& value : all) {
-      const std::string_view type = type_of(value);
-      const bool fits = types.empty() || std::ranges::find(types, type) != types.end() ||
-                        (type == "integer" && std::ranges::find(types, "number") != types.end());
-      const bool in_enum = !at.has("const") || !at.has("enum") ||
-                           (at["enum"].is_array() && std::ranges::find(at["enum"], value) != at["enum"].end());
-      if (fits && in_enum) any.push_back(text_.constant(value));
-    }
-    if (any.empty()) at.error(at.has("const") ? "const" : "enum", "expected a value of the schema's type, found none");
-    return b_.choice(any);
-  }
-
-  std::optional<int> count(const Place& at, const char* key) {
-    if (!at.has(key)) return {};
-    const Json& value = at[key];
-    const double d = value.is_number() ? value.get<double>() : -1;
-    if (!(d >= 0 && d <= kMaxCount && std::trunc(d) == d))
-      at.error(key, fmt::format("expected a whole number from 0 to {}", kMaxCount));
-    return static_cast<int>(d);
-  }
-
-  void check_bounds(const Place& at, const char* key, int min, int max) {
-    if (max != kUnbounded && max < min)
-      at.error(key, fmt::format("expected at least the minimum {}, found {}", min, max));
-  }
-
-  Expr string(const Place& at) {
-    const bool has_length = at.has("minLength") || at.has("maxLength");
-    if (int{has_length} + int{at.has("pattern")} + int{at.has("format")} > 1)
-      at.error(at.has("pattern") ? "pattern" : "format",
-               "expected only one of pattern, format and the bounds of the length, found two");
-    const CharWriter write = [this](const CodePointSet& set) { return text_.chars(set); };
-    if (at.has("pattern")) {
-      if (!at["pattern"].is_string()) at.error("pattern", "expected a string");
-      return text_.quoted(regex_expr(b_, at["pattern"].get_ref<const std::string&>(), at.path_of("pattern"),
-                                     RegexMatch::kSearch, write));
-    }
-    if (at.has("format")) {
-      const auto pattern = at["format"].is_string() ? pattern_of_format(at["format"].get<std::string>()) : std::nullopt;
-      if (!pattern) at.error("format", fmt::format("expected one of {}", known_formats()));
-      return text_.quoted(regex_expr(b_, *pattern, at.path_of("format"), RegexMatch::kWhole, write));
-    }
-    if (!has_length) return text_.string();
-    const int min = count(at, "minLength").value_or(0), max = count(at, "maxLength").value_or(kUnbounded);
-    check_bounds(at, "maxLength", min, max);
-    return text_.quoted(b_.repeat(text_.character(), min, max));
-  }
-
-  Expr number(const Place& at, bool integer) {
-    NumberRange range;
-    const auto bound = [&](const char* key) -> std::optional<Decimal> {
-      if (!at.has(key)) return {};
-      const auto decimal = at[key].is_number() ? Decimal::parse(at[key].dump()) : std::nullopt;
-      if (!decimal) at.error(key, "expected a number of at most 60 digits");
-      return decimal;
-    };
-    range.min = bound("minimum");
-    range.max = bound("maximum");
-    if (const auto min = bound("exclusiveMinimum"); min && (!range.min || compare(*min, *range.min) >= 0)) {
-      range.min = min;
-      range.excludes_min = true;
-    }
-    if (const auto max = bound("exclusiveMaximum"); max && (!range.max || compare(*max, *range.max) <= 0)) {
-      range.max = max;
-      range.excludes_max = true;
-    }
-    if (range.min || range.max) return number_in(b_, range, integer);
-    return integer ? text_.integer() : text_.number();
-  }
-
-  // In a rule of its own, so that it can be repeated.
-  Expr own_rule(const Place& at, int depth) {
-    const Expr body = value(at, depth);
-    const RuleId rule = b_.declare(at.path);
-    b_.define(rule, body);
-    return b_.call(rule);
-  }
-
-  Expr list_of(Expr one) { return b_.sequence({one, b_.repeat(b_.sequence({text_.comma(), one}), 0, kUnbounded)}); }
-
-  Expr object(const Place& at, int depth) {
-    const Json none = Json::object();
-    const Json& properties = at.has("properties") ? at["properties"] : none;
-    if (!properties.is_object()) at.error("properties", "expected an object");
-    std::set<std::string> required;
-    if (at.has("required")) {
-      if (!at["required"].is_array()) at.error("required", "expected a list of names");
-      for (const Json& name : at["required"]) {
-        if (!name.is_string()) at.error("required", "expected a list of names");
-        required.insert(name);
-      }
-    }
-    const Json extra = at.has("additionalProperties") ? at["additionalProperties"] : Json(!at.has("properties"));
-    const std::string extra_path = at.path_of("additionalProperties");
-    std::vector<GrammarBuilder::Item> members;
-    std::vector<std::string> names;
-    for (const auto& [name, schema] : properties.items()) {
-      names.push_back(name);
-      const Expr inside = value({schema, at.path_of("properties." + name)}, depth + 1);
-      members.push_back({text_.member(text_.quoted_text(name), inside), required.contains(name)});
-    }
-    for (const std::string& name : required) {
-      if (properties.contains(name)) continue;
-      if (extra == Json(false)) at.error("required", fmt::format("expected names of properties, found '{}'", name));
-      names.push_back(name);
-      members.push_back({text_.member(text_.quoted_text(name), value({extra, extra_path}, depth + 1)), true});
-    }
-    if (extra != Json(false)) {
-      const Expr key = names.empty() ? text_.string() : text_.string_except(names);
-      const Expr inside = extra == Json(true) ? text_.value() : own_rule({extra, extra_path}, depth + 1);
-      members.push_back({list_of(text_.member(key, inside)), false});
-    }
-    const RuleId rule = b_.declare(at.path);
-    b_.define(rule, text_.braces(text_.members(members)));
-    return b_.call(rule);
-  }
-
-  Expr array(const Place& at, int depth) {
-    std::vector<Expr> prefix;
-    if (at.has("prefixItems")) {
-      size_t i = 0;
-      for (const Json& schema : list(at, "prefixItems"))
-        prefix.push_back(value({schema, at.path_of(fmt::format("prefixItems.{}", i++))}, depth + 1));
-    }
-    const auto n_prefix = static_cast<int>(prefix.size());
-    const bool has_more = at.has("items") ? at["items"] != Json(false) : prefix.empty();
-    const bool is_tuple = !at.has("items") && !prefix.empty();
-    const int min = count(at, "minItems").value_or(is_tuple ? n_prefix : 0);
-    int max = count(at, "maxItems").value_or(kUnbounded);
-    if (!has_more && (max == kUnbounded || max > n_prefix)) max = n_prefix;
-    check_bounds(at, "maxItems", min, max);
-
-    // From the last to the first: an element, and maybe those after it.
-    std::optional<Expr> rest;  // what may follow, with its comma
-    if (has_more && (max == kUnbounded || max > n_prefix)) {
-      const Expr one = at.has("items") ? own_rule({at["items"], at.path_of("items")}, depth + 1) : text_.value();
-      const int least = std::max(min - n_prefix, 0), most = max == kUnbounded ? kUnbounded : max - n_prefix;
-      const Expr next = b_.sequence({text_.comma(), one});
-      if (n_prefix > 0) {
-        rest = b_.repeat(next, least, most);
-      } else {
-        const Expr all =
-            b_.sequence({one, b_.repeat(next, std::max(least - 1, 0), most == kUnbounded ? kUnbounded : most - 1)});
-        return brackets(at, least == 0 ? b_.optional(all) : all);
-      }
-    }
-    for (int i = n_prefix - 1; i >= 0; i--) {
-      if (max != kUnbounded && i >= max) continue;
-      Expr from_here = prefix[static_cast<size_t>(i)];
-      if (i > 0) from_here = b_.sequence({text_.comma(), from_here});
-      if (rest) from_here = b_.sequence({from_here, *rest});
-      rest = i >= min ? b_.optional(from_here) : from_here;
-    }
-    return brackets(at, rest.value_or(b_.empty()));
-  }
-
-  Expr brackets(const Place& at, Expr elements) {
-    const RuleId rule = b_.declare(at.path);
-    b_.define(rule, text_.brackets(elements));
-    return b_.call(rule);
-  }
-
-  const Json& root_;
-  GrammarBuilder b_;
-  JsonText text_;
-  std::map<std::string, RuleId> targets_;  // by $ref
-  std::vector<Waiting> waiting_;           // rules that are called and not defined yet
-  size_t n_values_ = 0;
-};
 
 }  // namespace
 
-std::shared_ptr<const Grammar> parse_json_schema(const Json& schema) {
+std::shared_ptr<const Grammar> SchemaCompiler::run() {
+  count_values(root_, 0);
+  const RuleId root = target("#", {root_, "json_schema"});
+  while (!waiting_.empty()) {
+    const auto [rule, schema, path] = waiting_.back();
+    waiting_.pop_back();
+    b_.define(rule, value({*schema, path}, 0));
+  }
+  return b_.build(root);
+}
+
+void SchemaCompiler::count_values(const Json& json, int depth) {
+  // Keywords take two levels for a schema (properties, then the name), and constants have their own limit.
+  if (++n_values_ > kMaxValues || depth > 3 * kMaxDepth)
+    fail(ErrorCode::kRequest, "json_schema: expected at most {} values and {} levels, found more", kMaxValues,
+         3 * kMaxDepth);
+  if (json.is_structured())
+    for (const Json& element : json) count_values(element, depth + 1);
+}
+
+SchemaCompiler::Json SchemaCompiler::merge(const Json& a, const Json& b, const std::string& path) {
+  Json merged = merge_schemas(a, b, path);
+  count_values(merged, 0);
+  return merged;
+}
+
+// What "#/a/b" names.
+SchemaCompiler::Place SchemaCompiler::find(const Place& from) {
+  const Json& ref = from["$ref"];
+  if (!ref.is_string()) from.error("$ref", "expected a string");
+  const auto& text = ref.get_ref<const std::string&>();
+  if (text != "#" && !text.starts_with("#/"))
+    from.error("$ref", fmt::format("expected # or #/..., found '{}'", shown(text)));
+  const Json* schema = &root_;
+  std::string path = "json_schema";
+  for (size_t at = 1; at < text.size();) {
+    const size_t end = std::min(text.find('/', at + 1), text.size());
+    const std::string name = unescaped(text.substr(at + 1, end - at - 1));
+    at = end;
+    path += "." + shown(name);
+    if (schema->is_object() && schema->contains(name)) {
+      schema = &(*schema)[name];
+    } else if (schema->is_array() && !name.empty() && name.size() < 6 &&
+               std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; }) &&
+               std::stoul(name) < schema->size()) {
+      schema = &(*schema)[std::stoul(name)];
+    } else {
+      from.error("$ref", fmt::format("expected a schema at '{}', found none", shown(text)));
+    }
+  }
+  return {*schema, path};
+}
+
+RuleId SchemaCompiler::target(const std::string& ref, const Place& place) {
+  const auto [it, is_new] = targets_.try_emplace(ref, -1);
+  if (is_new) {
+    it->second = b_.declare(place.path);
+    waiting_.push_back({it->second, &place.schema, place.path});
+  }
+  return it->second;
+}
+
+Expr SchemaCompiler::value(const Place& at, int depth) {
+  n_values_++;
+  if (depth > kMaxDepth || n_values_ > kMaxValues)
+    fail(ErrorCode::kRequest, "{}: expected at most {} levels of schemas, found more", at.path, kMaxDepth);
+  if (at.schema.is_boolean()) return at.schema.get<bool>() ? text_.value() : b_.choice({});
+  if (!at.schema.is_object())
+    fail(ErrorCode::kRequest, "{}: expected a schema (an object or a boolean), found {}", at.path,
+         at.schema.type_name());
+  check_keywords(at);
+  if (at.has("$ref")) return reference(at, depth);
+  if (at.has("allOf")) return all_of(at, depth);
+  for (const char* key : {"anyOf", "oneOf"})
+    if (at.has(key)) return any_of(at, key, depth);
+  if (at.has("const") || at.has("enum")) return constants(at);
+  return of_types(at, depth);
+}
+
+void SchemaCompiler::check_keywords(const Place& at) {
+  for (const auto& [key, value] : at.schema.items()) {
+    if (is_annotation(key) ||
+        std::ranges::find(kSchemaKeywords, key, &SchemaKeyword::name) != std::end(kSchemaKeywords))
+      continue;
+    if ((key == "uniqueItems" || key == "nullable") && value == Json(false)) continue;
+    at.error(shown(key), "this keyword is not supported");
+  }
+}
+
+// What the schema says of what is valid but for a key; nothing where that is nothing.
+std::optional<SchemaCompiler::Json> SchemaCompiler::without(const Json& schema, const std::string& key) {
+  std::optional<Json> rest;
+  for (const auto& [name, value] : schema.items()) {
+    if (name == key || is_annotation(name)) continue;
+    if (!rest) rest = Json::object();
+    (*rest)[name] = value;
+  }
+  return rest;
+}
+
+Expr SchemaCompiler::reference(const Place& at, int depth) {
+  const Place found = find(at);
+  const std::optional<Json> rest = without(at.schema, "$ref");
+  if (!rest) return b_.call(target(at["$ref"].get<std::string>(), found));
+  return value({merge(*rest, found.schema, at.path), at.path}, depth + 1);
+}
+
+const SchemaCompiler::Json& SchemaCompiler::list(const Place& at, const char* key) {
+  const Json& all = at[key];
+  if (!all.is_array() || all.empty()) at.error(key, "expected a list that is not empty");
+  return all;
+}
+
+Expr SchemaCompiler::all_of(const Place& at, int depth) {
+  Json merged = without(at.schema, "allOf").value_or(Json(true));
+  size_t i = 0;
+  for (const Json& part : list(at, "allOf")) {
+    const std::string path = at.path_of(fmt::format("allOf.{}", i++));
+    if (part.is_object()) check_keywords({part, path});
+    // A reference is looked up, for its keywords; one to this very schema ends at the limit of depth.
+    const bool is_reference = part.is_object() && part.contains("$ref");
+    if (is_reference) {
+      merged = merge(merged, without(part, "$ref").value_or(Json(true)), path);
+      merged = merge(merged, find({part, path}).schema, path);
+    } else {
+      merged = merge(merged, part, path);
+    }
+  }
+  return value({merged, at.path}, depth + 1);
+}
+
+Expr SchemaCompiler::any_of(const Place& at, const char* key, int depth) {
+  const std::optional<Json> rest = without(at.schema, key);
+  std::vector<Expr> any;
+  size_t i = 0;
+  for (const Json& part : list(at, key)) {
+    const std::string path = at.path_of(fmt::format("{}.{}", key, i++));
+    any.push_back(rest ? value({merge(*rest, part, path), path}, depth + 1) : value({part, path}, depth + 1));
+  }
+  return b_.choice(any);
+}
+
+std::shared_ptr<const Grammar> parse_json_schema(const nlohmann::ordered_json& schema) {
   return SchemaCompiler(schema).run();
 }
 

@@ -5,6 +5,7 @@
 """
 import json
 import random
+import shutil
 import signal
 import socket
 import ssl
@@ -163,6 +164,31 @@ class ProtocolTest(unittest.TestCase):
         for bias in ({str(ids[0]): -100}, [[ids[0], False]]):
             banned = self.server.text(prompt="Once upon a time", max_tokens=3, temperature=0, logit_bias=bias)
             self.assertFalse(banned.startswith(" there"), banned)
+
+    def test_a_form_is_kept_with_drafts_and_without(self):
+        schema = {"type": "object", "additionalProperties": False, "required": ["name", "age"],
+                  "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "minimum": 0, "maximum": 99}}}
+        for seed in range(8):
+            texts = set()
+            for on in (True, False):
+                body = {"messages": [{"role": "user", "content": "Who are you? JSON!"}], "seed": seed, "temperature": 1.2,
+                        "max_tokens": 200, "speculative": {"enabled": on},
+                        "response_format": {"type": "json_schema", "json_schema": {"name": "person", "schema": schema}}}
+                choice = self.server.post("/v1/chat/completions", body).json["choices"][0]
+                self.assertEqual(choice["finish_reason"], "stop")
+                texts.add(choice["message"]["content"])
+            self.assertEqual(len(texts), 1)
+            person = json.loads(texts.pop())
+            self.assertEqual(set(person), {"name", "age"})
+            self.assertTrue(len(person["name"]) <= 12 and 0 <= person["age"] <= 99)
+        self.assertRegex(self.server.text(prompt="x", guided_regex="[ab]{5}", max_tokens=20), "^[ab]{5}$")
+        self.assertIn(self.server.text(prompt="x", guided_choice=["yes", "no"]), ("yes", "no"))
+        self.assertIsInstance(json.loads(self.server.text(prompt="x", response_format={"type": "json_object"}, max_tokens=2000)), dict)
+        self.assertRegex(self.server.post("/completion", {"prompt": "x", "grammar": 'root ::= "a"+ "!"', "n_predict": 400}).json["content"],
+                         "^a+!?$")
+        self.refused("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}],
+                                              "response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}},
+                     mentions=["not"])
 
     def test_what_the_model_is(self):
         self.assertEqual(self.server.get("/health").json, {"status": "ok"})
@@ -388,6 +414,7 @@ class SafetyTest(unittest.TestCase):
             self.assertEqual(server.ask("OPTIONS", "/v1/chat/completions", headers=good).status, 204)
             self.assertEqual(server.get("/v1/models", headers={"Origin": "https://evil.example"}).status, 403)
 
+    @unittest.skipIf(shutil.which("openssl") is None, "there is no openssl to make a certificate")
     def test_tls(self):
         with tempfile.TemporaryDirectory() as folder:
             cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
