@@ -7,7 +7,7 @@ SRC is the src/ folder, by default the one beside tools/. Prints one line for ea
 exits 1, or the number of files checked and exits 0. --selftest tries the checks on made-up sources.
 
 Besides the table: intrinsics only in the kernel folders that get instruction-set flags, sockets only in app/, nobody
-includes app/, and an include names its folder, so that nothing slips by. Tests (*_test.cc) may include any folder but
+includes app/, and an include names its folder, so that nothing slips by. Tests (*_test.cc, *_of_test.h) may include any folder but
 app/ (those of app/ that too)."""
 
 import re
@@ -62,7 +62,7 @@ def check_include(file, quote, header):
         return None
     if ".." in header.split("/"):
         return f'"{header}": expected a path without ..'
-    if file.endswith("_test.cc") and target != "app":
+    if file.endswith(("_test.cc", "_of_test.h")) and target != "app":
         return None
     if target in LAYERS[folder] or header in LAYERS[folder]:
         return None
