@@ -78,8 +78,9 @@ bool Decoding::begin_step(int prompt_rows, int drafts, const Company& company) n
   reads_ = reading();
   if (reads_) {
     const std::span<const int32_t> left = prompt_.subspan(n_read());
-    const int n = static_cast<int>(std::min(left.size(), static_cast<size_t>(prompt_rows)));
-    step_ = {&s_.state_, left.data(), n, 0};
+    const auto [n, n_behind] =
+        s_.prompt_step(static_cast<int>(std::min(left.size(), static_cast<size_t>(prompt_rows))), std::ssize(left));
+    step_ = {&s_.state_, left.data(), n - n_behind, n_behind};
     n_logits_ = n == static_cast<int>(left.size()) && params_.n_predict != 0 ? 1 : 0;
     return true;
   }
@@ -123,7 +124,9 @@ void Decoding::end_step(const StepResult& result) noexcept {
 }
 
 void Decoding::read(const StepResult& result) {
-  s_.accept_prompt({step_.tokens, static_cast<size_t>(step_.n_sure)}, result.hidden);
+  const int n = step_.n_sure + step_.n_draft;
+  const int64_t left = std::ssize(prompt_) - s_.state_.length() - step_.n_draft;  // its sure rows are in the length
+  s_.accept_prompt({step_.tokens, static_cast<size_t>(n)}, result.hidden, step_.n_sure, left);
   out_.stats.prompt_n = static_cast<int64_t>(n_read() - n_resumed_);
   if (reading()) return;
   if (params_.n_predict == 0) {

@@ -48,6 +48,7 @@ struct EngineOptions {
   int n_threads = 0;                     // 0: as many as the machine has
   int n_sessions = 1;                    // that will be made, for the plan
   int n_parallel = 1;                    // decodings of one step at most; 0: as many sessions, too, as fit
+  int n_checkpoints = 0;                 // of each session's text, to go back to (state/checkpoints.h)
   int64_t n_ctx = 0;                     // 0: 8192, or the model's if that is less
   int row_limit = 512;                   // rows of one step (-ub)
   KvType k_type = KvType::kF16, v_type = KvType::kF16;

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "ops/ctx.h"
 #include "sampling/sampler.h"
+#include "state/checkpoints.h"
 
 namespace nextn {
 
@@ -68,7 +69,8 @@ std::vector<MemoryPart> other_parts(const EngineOptions& options, const gguf::Fi
       {"program", program_bytes(file)},
       {"kv", n_sessions * sequence.kv},
       {"delta_net_state", n_sessions * sequence.delta},
-      {"draft_records", n_sessions * sequence.records}};
+      {"draft_records", n_sessions * sequence.records},
+      {"checkpoints", n_sessions * Checkpoints::size_bytes(shape, options.n_checkpoints)}};
   if (info.has_head) {
     const HeadBytes head = head_bytes(shape, options.head_k_type, options.head_v_type, backlog_limit(options));
     parts.push_back({"head_kv", n_sessions * head.kv});

@@ -116,24 +116,40 @@ bool Scheduler::step() {
   return true;
 }
 
-// The free slot whose text the prompt goes on from the furthest; else the one that was used the longest ago.
-Scheduler::Slot* Scheduler::best_slot(const std::vector<int32_t>& prompt) {
-  Slot* best = nullptr;
-  int64_t best_length = -1;
+SchedulerStats::Slot& Scheduler::slot_stats(const Slot& slot) {
+  const auto at = std::ranges::find_if(slots_, [&](const auto& other) { return other.get() == &slot; });
+  return stats_.slots[static_cast<size_t>(at - slots_.begin())];
+}
+
+// A free slot whose text is mostly the prompt's beginning goes on with it. Else the free slot that was used the longest
+// ago takes over what any slot has of that beginning, and nobody's text is lost for it.
+Scheduler::Place Scheduler::place_for(const std::vector<int32_t>& prompt) {
+  Place place;
+  Slot* own = nullptr;
+  int64_t own_length = 0, shared_length = 0;
   for (const std::unique_ptr<Slot>& slot : slots_) {
+    const int64_t shareable = slot->session.shareable(prompt);
+    if (shareable > shared_length) {
+      shared_length = shareable;
+      place.from = slot.get();
+    }
     if (slot->job) continue;
     const int64_t length = slot->session.resumable(prompt);
-    if (best != nullptr && (length < best_length || (length == best_length && slot->started > best->started))) continue;
-    best = slot.get();
-    best_length = length;
+    if (length > own_length && 2 * length >= slot->session.length()) {
+      own_length = length;
+      own = slot.get();
+    }
+    if (place.slot == nullptr || slot->started < place.slot->started) place.slot = slot.get();
   }
-  return best;
+  if (own != nullptr && own_length >= shared_length) return {own, nullptr};
+  if (place.from == place.slot) place.from = nullptr;
+  return place;
 }
 
 void Scheduler::admit() {
   for (;;) {
     std::shared_ptr<Job> job;
-    Slot* slot = nullptr;
+    Place place;
     {
       const std::lock_guard lock(mutex_);
       const auto first_cancelled =
@@ -142,24 +158,24 @@ void Scheduler::admit() {
         job = *first_cancelled;
         queue_.erase(first_cancelled);
         stats_.cancelled++;
-      } else if (!queue_.empty() && (slot = best_slot(queue_.front()->request_.prompt)) != nullptr) {
+      } else if (!queue_.empty() && (place = place_for(queue_.front()->request_.prompt)).slot != nullptr) {
         job = queue_.front();
         queue_.pop_front();
-        slot->job = job;
-        slot->started = ++n_started_;
-        const size_t i = static_cast<size_t>(
-            std::ranges::find_if(slots_, [&](const auto& other) { return other.get() == slot; }) - slots_.begin());
-        stats_.slots[i] = {true, static_cast<int64_t>(job->request_.prompt.size()), 0};
+        place.slot->job = job;
+        place.slot->started = ++n_started_;
+        slot_stats(*place.slot) = {true, static_cast<int64_t>(job->request_.prompt.size()), 0};
       } else {
         return;
       }
     }
+    Slot* const slot = place.slot;
     if (slot == nullptr) {
       Generation nothing;
       nothing.end_reason = EndReason::kInterrupt;
       job->request_.on_done(std::move(nothing));
       continue;
     }
+    if (place.from != nullptr) slot->session.share(place.from->session, job->request_.prompt);
     try {
       slot->decoding.emplace(slot->session, job->request_.prompt, job->request_.params);
       active_.push_back(slot);
@@ -191,8 +207,7 @@ void Scheduler::end(Slot& slot, std::optional<Generation> made, const std::optio
     const std::lock_guard lock(mutex_);
     job = std::move(slot.job);
     slot.job = nullptr;
-    const auto at = std::ranges::find_if(slots_, [&](const auto& other) { return other.get() == &slot; });
-    stats_.slots[static_cast<size_t>(at - slots_.begin())] = {false, 0, slot.session.length()};
+    slot_stats(slot) = {false, 0, slot.session.length()};
     stats_.requests++;
     if (made) {
       const GenerateStats& s = made->stats;

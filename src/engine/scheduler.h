@@ -91,7 +91,12 @@ class Scheduler {
   struct Slot;
 
   void admit();
-  Slot* best_slot(const std::vector<int32_t>& prompt);
+  // Where a request goes: a free slot, and the one whose text begins like its prompt; nullptr where its own does best.
+  struct Place {
+    Slot *slot = nullptr, *from = nullptr;
+  };
+  Place place_for(const std::vector<int32_t>& prompt);
+  SchedulerStats::Slot& slot_stats(const Slot& slot);  // under the mutex
   void finish(Slot& slot);
   void end(Slot& slot, std::optional<Generation> made, const std::optional<Error>& error);
   int prompt_rows() const;

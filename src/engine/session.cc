@@ -22,6 +22,15 @@ void for_kv_parts(const KvView& kv, int64_t length, const Part& part) {
   part(kv.v, static_cast<size_t>(length * kv.v_stride));
 }
 
+// Near the end of a prompt: the template's beginning of the answer fits behind it, so that both another answer and the
+// next turn go on from there.
+constexpr int kTail = 7;
+constexpr int64_t kGrid = 512;  // tokens between checkpoints on the way, at least
+
+int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) noexcept {
+  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+}
+
 }  // namespace
 
 const char* end_reason_name(EndReason reason) noexcept {
@@ -29,7 +38,10 @@ const char* end_reason_name(EndReason reason) noexcept {
   return kNames[static_cast<int>(reason)];
 }
 
-Session::Session(Engine& engine, bool to_draft) : engine_(engine), state_(engine.state_shape()) {
+Session::Session(Engine& engine, bool to_draft)
+    : engine_(engine),
+      state_(engine.state_shape()),
+      checkpoints_(engine.state_shape(), engine.options().n_checkpoints) {
   tokens_.reserve(static_cast<size_t>(engine.options().n_ctx) + 1);
   if (to_draft && engine.model().info().has_head) {
     head_.emplace(engine.state_shape(), engine.options().head_k_type, engine.options().head_v_type,
@@ -43,7 +55,8 @@ Session::Session(Engine& engine, bool to_draft) : engine_(engine), state_(engine
 std::vector<MemoryPart> Session::memory() const {
   std::vector<MemoryPart> parts = {{"kv", state_.kv_bytes_taken()},
                                    {"delta_net_state", state_.delta_bytes_taken()},
-                                   {"draft_records", state_.record_bytes_taken()}};
+                                   {"draft_records", state_.record_bytes_taken()},
+                                   {"checkpoints", checkpoints_.bytes_taken()}};
   if (head_) {
     parts.push_back({"head_kv", head_->kv_bytes_taken()});
     parts.push_back({"head_backlog", head_->backlog_bytes_taken()});
@@ -60,11 +73,26 @@ void Session::clear() noexcept {
   state_.clear();
   if (head_) head_->clear();
   if (draft_) draft_->clear();
+  checkpoints_.drop_beyond(0);
   tokens_.clear();
 }
 
-void Session::accept_prompt(std::span<const int32_t> tokens, const TensorView& hidden) noexcept {
+Session::PromptStep Session::prompt_step(int n, int64_t left) const noexcept {
+  if (checkpoints_.none() || left <= kTail) return {n, 0};
+  const int until_tail = static_cast<int>(std::min<int64_t>(n, left - kTail));
+  // Draft rows are recorded and not written into the delta nets: they cost no step of their own.
+  if (n == left && state_.shape().max_draft >= kTail) return {n, kTail};
+  return {until_tail, 0};
+}
+
+void Session::accept_prompt(std::span<const int32_t> tokens, const TensorView& hidden, int n_sure,
+                            int64_t left) noexcept {
   const int n = static_cast<int>(tokens.size());
+  const int64_t sure_length = state_.length();
+  if (!checkpoints_.none() && (n_sure < n || left == kTail || sure_length >= checkpoints_.last() + kGrid)) {
+    checkpoints_.save(state_, sure_length, hidden.row(n_sure - 1));
+  }
+  state_.commit(n - n_sure);
   if (head_) {
     // Row p pairs token p with the hidden state of p - 1: the first one waits in the backlog, the others are in
     // `hidden`.
@@ -214,18 +242,54 @@ void Session::restore(const Snapshot& snapshot) {
   tokens_.assign(snapshot.tokens.begin(), snapshot.tokens.end());
 }
 
+// ------------------------------------------------------------------------------------------------ going on, and back
+
+int64_t Session::shareable(std::span<const int32_t> prompt) const noexcept {
+  const int64_t common = common_prefix(std::span(tokens_).first(static_cast<size_t>(state_.length())), prompt);
+  return checkpoints_.nearest(std::min(common, static_cast<int64_t>(prompt.size()) - 1));
+}
+
 int64_t Session::resumable(std::span<const int32_t> prompt) const noexcept {
   const int64_t length = state_.length();
-  const bool known = length < static_cast<int64_t>(prompt.size()) &&
-                     std::equal(tokens_.begin(), tokens_.begin() + length, prompt.begin());
-  return known ? length : 0;
+  const bool goes_on = length < static_cast<int64_t>(prompt.size()) &&
+                       std::equal(tokens_.begin(), tokens_.begin() + length, prompt.begin());
+  return goes_on ? length : shareable(prompt);
 }
 
 // Leaves the canonical state of a proper beginning of the prompt.
 void Session::resume_or_clear(std::span<const int32_t> prompt) noexcept {
-  if (resumable(prompt) == 0) return clear();
+  const int64_t length = resumable(prompt);
+  if (length == 0) return clear();
+  if (length < state_.length()) return return_to(length);
   make_canonical();
-  tokens_.resize(static_cast<size_t>(state_.length()));
+  tokens_.resize(static_cast<size_t>(length));
+}
+
+// Keys and values before it, the head's too, are this text's.
+void Session::return_to(int64_t length) noexcept {
+  checkpoints_.restore(state_, length);
+  checkpoints_.drop_beyond(length);
+  if (head_) head_->restore(length, state_.pending_hidden());
+  if (draft_) draft_->clear();
+  tokens_.resize(static_cast<size_t>(length));
+}
+
+void Session::share(Session& other, std::span<const int32_t> prompt) noexcept {
+  const int64_t length = other.shareable(prompt);
+  clear();
+  if (length == 0) return;
+  const auto copy = [&](const KvView& to, const KvView& from) {
+    std::memcpy(to.k, from.k, static_cast<size_t>(length * from.k_stride));
+    std::memcpy(to.v, from.v, static_cast<size_t>(length * from.v_stride));
+  };
+  const std::vector<LayerKind>& layers = state_.shape().layers;
+  for (int il = 0; il < static_cast<int>(layers.size()); il++) {
+    if (layers[static_cast<size_t>(il)] == LayerKind::kAttention) copy(state_.kv(il), other.state_.kv(il));
+  }
+  if (head_ && other.head_) copy(head_->kv(), other.head_->kv());
+  checkpoints_.copy(other.checkpoints_, length);
+  tokens_.assign(other.tokens_.begin(), other.tokens_.begin() + length);
+  return_to(length);
 }
 
 }  // namespace nextn

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "grammar/grammar.h"
 #include "sampling/logprobs.h"
+#include "state/checkpoints.h"
 #include "state/head_state.h"
 #include "state/sequence_state.h"
 
@@ -108,8 +109,14 @@ class Session {
   std::vector<MemoryPart> memory() const;
 
   int64_t length() const noexcept { return state_.length(); }  // tokens that have been through the trunk
-  // Tokens of the prompt that generate() would not have to run.
+  // Tokens of the prompt that generate() would not have to run: the text goes on with it, or it goes back to a
+  // checkpoint from where it does.
   int64_t resumable(std::span<const int32_t> prompt) const noexcept;
+  // The same of what another session could take over.
+  int64_t shareable(std::span<const int32_t> prompt) const noexcept;
+  // Takes over the beginning of the prompt that `other`, a session of the same engine, has in common with it:
+  // other.shareable(prompt) tokens. It may be in use; it stays as it is.
+  void share(Session& other, std::span<const int32_t> prompt) noexcept;
 
   void clear() noexcept;
   SequenceState& state() noexcept { return state_; }
@@ -119,8 +126,16 @@ class Session {
  private:
   friend class Decoding;
 
-  // Rows of the prompt that a step has run; the head takes them in.
-  void accept_prompt(std::span<const int32_t> tokens, const TensorView& hidden) noexcept;
+  // Rows of the prompt that a step has run, the first n_sure of them into the delta nets; the head takes them in.
+  // `left`: of the prompt.
+  void accept_prompt(std::span<const int32_t> tokens, const TensorView& hidden, int n_sure, int64_t left) noexcept;
+  // Of the n rows that come next, `left` being the rest of the prompt: how many to run in this step, and how many of
+  // them as draft rows, so that the delta nets stop where a checkpoint is wanted.
+  struct PromptStep {
+    int n, n_behind;
+  };
+  PromptStep prompt_step(int n, int64_t left) const noexcept;
+  void return_to(int64_t length) noexcept;
   void accept_rows(const TensorView& hidden, int n) noexcept;
   void make_canonical() noexcept;
   uint64_t origin() const;
@@ -132,6 +147,7 @@ class Session {
 
   Engine& engine_;
   SequenceState state_;
+  Checkpoints checkpoints_;
   std::optional<HeadState> head_;
   std::optional<DraftSequence> draft_;  // of the draft model
   std::vector<int32_t> tokens_;         // the text: prompt and generated, the last one not yet through the trunk

@@ -23,7 +23,7 @@ void StepRunner::begin(std::span<Decoding* const> decodings, int prompt_rows) {
       all.tokens++;
       spare--;
     } else if (all.rows < prompt_rows && add(d, prompt_rows - all.rows, 0, {})) {
-      all.rows += d->rows().n_sure;
+      all.rows += d->rows().n_sure + d->rows().n_draft;
       spare -= d->n_logits();
     }
   }
