@@ -8,7 +8,7 @@ set -eu
 packages="g++ cmake ninja-build libcli11-dev libfmt-dev nlohmann-json3-dev libutf8proc-dev libxxhash-dev libgtest-dev
           python3 python3-numpy"
 if [ "${1:-}" = ci ]; then
-  packages="$packages clang-19 libclang-rt-19-dev clang-format-19 binutils git libsimde-dev"
+  packages="$packages clang-19 libclang-rt-19-dev clang-format-19 binutils git libsimde-dev python3-jsonschema"
 elif [ $# -gt 0 ]; then
   echo "deps.sh: expected nothing or ci, found '$1'" >&2
   exit 2

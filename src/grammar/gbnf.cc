@@ -31,7 +31,8 @@ class Parser {
   std::shared_ptr<const Grammar> run() {
     for (space(true); !in_.at_end(); space(true)) rule();
     for (const auto& [name, rule] : rules_) {
-      if (!rule.is_defined) fail(ErrorCode::kRequest, "gbnf: line {}: expected a rule {}, found none", rule.line, name);
+      if (!rule.is_defined)
+        fail(ErrorCode::kRequest, "gbnf: line {}: expected a rule {}, found none", rule.line, shown(name));
     }
     const auto root = rules_.find("root");
     if (root == rules_.end()) fail(ErrorCode::kRequest, "gbnf: expected a rule root, found none");
@@ -63,7 +64,7 @@ class Parser {
 
   Rule& rule_of(const std::string& name) {
     const auto [it, is_new] = rules_.try_emplace(name, Rule{-1, false, in_.line()});
-    if (is_new) it->second.id = builder_.declare("rule " + name);
+    if (is_new) it->second.id = builder_.declare("rule " + shown(name));
     return it->second;
   }
 
@@ -72,7 +73,7 @@ class Parser {
     space(false);
     if (!in_.skip("::=")) in_.unexpected("::=");
     Rule& rule = rule_of(name);
-    if (rule.is_defined) in_.error(fmt::format("expected one rule {}, found a second", name));
+    if (rule.is_defined) in_.error(fmt::format("expected one rule {}, found a second", shown(name)));
     rule.is_defined = true;
     space(true);
     builder_.define(rule.id, choice(0));

@@ -5,6 +5,7 @@
 #include "grammar/schema_compiler.h"
 #include "grammar/schema_keywords.h"
 #include "grammar/schema_merge.h"
+#include "grammar/text_cursor.h"
 
 namespace nextn::grammar {
 
@@ -57,14 +58,16 @@ SchemaCompiler::Place SchemaCompiler::find(const Place& from) {
   const Json& ref = from["$ref"];
   if (!ref.is_string()) from.error("$ref", "expected a string");
   const auto& text = ref.get_ref<const std::string&>();
-  if (text != "#" && !text.starts_with("#/")) from.error("$ref", fmt::format("expected # or #/..., found '{}'", text));
+  if (text != "#" && !text.starts_with("#/"))
+    from.error("$ref", fmt::format("expected # or #/..., found '{}'", shown(text)));
   const Json* schema = &root_;
   std::string path = "json_schema";
   for (size_t at = 1; at < text.size();) {
     const size_t end = std::min(text.find('/', at + 1), text.size());
     const std::string name = unescaped(text.substr(at + 1, end - at - 1));
     at = end;
-    path += "." + name;
+    path += '.';
+    path += shown(name);
     if (schema->is_object() && schema->contains(name)) {
       schema = &(*schema)[name];
     } else if (schema->is_array() && !name.empty() && name.size() < 6 &&
@@ -72,7 +75,7 @@ SchemaCompiler::Place SchemaCompiler::find(const Place& from) {
                std::stoul(name) < schema->size()) {
       schema = &(*schema)[std::stoul(name)];
     } else {
-      from.error("$ref", fmt::format("expected a schema at '{}', found none", text));
+      from.error("$ref", fmt::format("expected a schema at '{}', found none", shown(text)));
     }
   }
   return {*schema, path};
@@ -110,7 +113,7 @@ void SchemaCompiler::check_keywords(const Place& at) {
         std::ranges::find(kSchemaKeywords, key, &SchemaKeyword::name) != std::end(kSchemaKeywords))
       continue;
     if ((key == "uniqueItems" || key == "nullable") && value == Json(false)) continue;
-    at.error(key, "this keyword is not supported");
+    at.error(shown(key), "this keyword is not supported");
   }
 }
 

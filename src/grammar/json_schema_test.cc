@@ -150,6 +150,8 @@ TEST(JsonSchemaTest, CombinationsAndReferences) {
 TEST(JsonSchemaTest, Refusals) {
   EXPECT_EQ(refused(R"({"properties": {"a": {"not": {}}}})"),
             "json_schema.properties.a.not: this keyword is not supported");
+  EXPECT_EQ(refused(R"({"properties": {"a\nb": {"not": {}}}})"),
+            "json_schema.properties.a\\x0ab.not: this keyword is not supported");
   EXPECT_EQ(refused(R"({"items": {"uniqueItems": true}})"),
             "json_schema.items.uniqueItems: this keyword is not supported");
   EXPECT_EQ(refused(R"({"type": "integer", "multipleOf": 2})"),

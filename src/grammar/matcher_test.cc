@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <thread>
 
 #include "grammar/gbnf.h"
 #include "grammar/json_schema.h"
@@ -178,6 +179,26 @@ TEST(MatcherTest, LongDeepTextsStayRight) {
     ASSERT_TRUE(matcher.accept(closing.back()));
   }
   EXPECT_TRUE(matcher.must_end());
+}
+
+TEST(MatcherTest, ThreadsShareAGrammar) {
+  const auto grammar = json_object_grammar();
+  const std::string text = "{\"a\": [1, {\"b\": \"x\"}]}";
+  const auto masks_of = [&] {
+    Matcher matcher(grammar, small_trie());
+    std::vector<std::vector<bool>> masks;
+    for (char c : text) {
+      masks.push_back(allowed_by_mask(matcher));
+      EXPECT_TRUE(matcher.accept(c));
+    }
+    return masks;
+  };
+  std::vector<std::vector<bool>> masks[4];
+  {
+    std::vector<std::jthread> threads;
+    for (auto& out : masks) threads.emplace_back([&masks_of, &out] { out = masks_of(); });
+  }
+  for (const auto& out : masks) EXPECT_EQ(out, masks[0]);
 }
 
 TEST(MatcherTest, TextsAreMatched) {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "grammar/text_cursor.h"
 
 namespace nextn::grammar {
 
@@ -102,7 +103,7 @@ Json merge_schemas(const Json& a, const Json& b, const std::string& path) {
     } else if (key == "allOf" && mine.is_array() && value.is_array()) {
       merged[key].insert(merged[key].end(), value.begin(), value.end());
     } else {
-      fail(ErrorCode::kRequest, "{}.{}: expected one value where schemas are combined, found two", path, key);
+      fail(ErrorCode::kRequest, "{}.{}: expected one value where schemas are combined, found two", path, shown(key));
     }
   }
   return merged;

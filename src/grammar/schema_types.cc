@@ -8,6 +8,7 @@
 #include "grammar/regex.h"
 #include "grammar/schema_compiler.h"
 #include "grammar/schema_keywords.h"
+#include "grammar/text_cursor.h"
 
 namespace nextn::grammar {
 
@@ -47,7 +48,7 @@ std::vector<std::string> SchemaCompiler::types(const Place& at) {
     for (const Json& name : type.is_array() ? type : Json::array({type})) {
       if (!name.is_string() || std::ranges::find(kTypes, name.get<std::string>()) == std::end(kTypes))
         at.error("type", fmt::format("expected null, boolean, string, integer, number, object or array, found {}",
-                                     name.dump(-1, ' ', false, Json::error_handler_t::replace)));
+                                     shown(name.dump(-1, ' ', false, Json::error_handler_t::replace))));
       types.push_back(name);
     }
     if (types.empty()) at.error("type", "expected a type, found an empty list");
@@ -184,12 +185,13 @@ Expr SchemaCompiler::object(const Place& at, int depth) {
   std::vector<std::string> names;
   for (const auto& [name, schema] : properties.items()) {
     names.push_back(name);
-    const Expr inside = value({schema, at.path_of("properties." + name)}, depth + 1);
+    const Expr inside = value({schema, at.path_of("properties." + shown(name))}, depth + 1);
     members.push_back({text_.member(text_.quoted_text(name), inside), required.contains(name)});
   }
   for (const std::string& name : required) {
     if (properties.contains(name)) continue;
-    if (extra == Json(false)) at.error("required", fmt::format("expected names of properties, found '{}'", name));
+    if (extra == Json(false))
+      at.error("required", fmt::format("expected names of properties, found '{}'", shown(name)));
     names.push_back(name);
     members.push_back({text_.member(text_.quoted_text(name), value({extra, extra_path}, depth + 1)), true});
   }

@@ -13,6 +13,16 @@ std::string described(char c) {
   return byte < 0x20 || byte >= 0x7F ? fmt::format("byte 0x{:02x}", byte) : fmt::format("'{}'", c);
 }
 
+std::string shown(std::string_view name) {
+  constexpr size_t kMaxShown = 60;
+  std::string text;
+  for (char c : name.substr(0, kMaxShown)) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return name.size() > kMaxShown ? text + "..." : text;
+}
+
 bool TextCursor::skip(char c) {
   if (at_end() || text_[at_] != c) return false;
   at_++;

@@ -10,6 +10,8 @@ namespace nextn::grammar {
 
 // 'x', or a byte's number where it cannot be shown.
 std::string described(char c);
+// A name of the user's for a message: on one line, its beginning where it is long.
+std::string shown(std::string_view name);
 
 // The text must outlive it. Every error is Error{kRequest} "WHAT: line 3: ..." or "WHAT: character 3: ...".
 class TextCursor {
