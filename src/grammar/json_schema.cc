@@ -66,7 +66,8 @@ SchemaCompiler::Place SchemaCompiler::find(const Place& from) {
     const size_t end = std::min(text.find('/', at + 1), text.size());
     const std::string name = unescaped(text.substr(at + 1, end - at - 1));
     at = end;
-    path += "." + shown(name);
+    path += '.';
+    path += shown(name);
     if (schema->is_object() && schema->contains(name)) {
       schema = &(*schema)[name];
     } else if (schema->is_array() && !name.empty() && name.size() < 6 &&

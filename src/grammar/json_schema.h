@@ -3,7 +3,8 @@
 //   type            also a list; without it, the one type that the other keywords speak of, else any value
 //   object          properties in the schema's order, those not required may be left out, additional ones come last.
 //                   additionalProperties: where it is missing and there are `properties`, there are no others (the
-//                   standard would allow them), as usual for structured outputs; without `properties` any object
+//                   standard would allow them), as usual for structured outputs; without `properties` any object.
+//                   `required` names that are no properties come after those that are, by name
 //   array           items, prefixItems, minItems, maxItems; prefixItems alone make a tuple: all of them, no more
 //   string          minLength, maxLength, or pattern (regex.h, found anywhere but for ^ and $), or format
 //   (json_formats.h) integer, number minimum, maximum, exclusiveMinimum, exclusiveMaximum, exact; integers are written
@@ -13,7 +14,8 @@
 //   deprecated, readOnly, writeOnly, $schema, $id, $comment, x-...
 //
 // Every other keyword is refused by name, so that nothing is promised that is not kept. How the text is written
-// (whitespace, digits): json_text.h.
+// (whitespace, digits): json_text.h. Keys, and strings of pattern, format, enum and const, are escaped only where they
+// have to be; other strings in any way.
 #pragma once
 
 #include <memory>

@@ -9,7 +9,7 @@ namespace nextn::grammar {
 
 namespace {
 
-constexpr size_t kMaxGraphBytes = size_t{16} << 20;  // beyond it, states out of the history's reach are forgotten
+constexpr size_t kLeastGraphBytes = size_t{16} << 20;
 
 }  // namespace
 
@@ -18,7 +18,8 @@ Matcher::Matcher(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const T
       trie_(std::move(trie)),
       node_masks_(grammar_->node_masks(trie_)),
       graph_(*grammar_),
-      history_(kMaxRewind + 1, StateGraph::kDead) {
+      history_(kMaxRewind + 1, StateGraph::kDead),
+      max_graph_bytes_(kLeastGraphBytes) {
   history_[0] = graph_.initial();
 }
 
@@ -103,12 +104,14 @@ std::string Matcher::forced() {
 }
 
 void Matcher::keep_small() {
-  if (graph_.size_bytes() < kMaxGraphBytes) return;
+  if (graph_.size_bytes() < max_graph_bytes_) return;
   const int64_t n = std::min<int64_t>(n_accepted_ + 1, static_cast<int64_t>(history_.size()));
   std::vector<int32_t> states;
   for (int64_t i = 0; i < n; i++) states.push_back(history_[static_cast<size_t>(n_accepted_ - i) % history_.size()]);
   graph_.keep_only(states);
   walk_.forget();
+  // What is needed may itself be large, of a very deep text: then the next time comes later.
+  max_graph_bytes_ = std::max(kLeastGraphBytes, 2 * graph_.size_bytes());
   for (int64_t i = 0; i < n; i++)
     history_[static_cast<size_t>(n_accepted_ - i) % history_.size()] = states[static_cast<size_t>(i)];
 }

@@ -62,6 +62,7 @@ class Matcher {
   TrieWalk walk_;
   std::vector<int32_t> history_;  // ring of states; the one after n tokens sits at n % size
   int64_t n_accepted_ = 0;
+  size_t max_graph_bytes_;  // beyond it, states out of the history's reach are forgotten
 };
 
 }  // namespace nextn::grammar

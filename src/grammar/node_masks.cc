@@ -36,7 +36,7 @@ std::shared_ptr<const NodeTokens> NodeMasks::compute(int32_t node) {
   auto result = std::make_shared<NodeTokens>();
   walk_.begin();
   walk_.walk(*trie_, graph_, 1, trie_->n_places(), graph_.alone(node), &result->exits);
-  std::ranges::stable_sort(result->exits, {}, &TrieWalk::Exit::byte);
+  std::ranges::sort(result->exits);
 
   const std::vector<int32_t>& ids = trie_->by_bytes();
   int32_t n_tokens = 0;

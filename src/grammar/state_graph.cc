@@ -203,13 +203,12 @@ void StateGraph::keep_only(std::span<int32_t> states) {
 
   std::vector<int32_t> renamed(needed.size(), -1);
   std::vector<uint64_t> list;
-  const auto rename = [&](std::span<const uint64_t> old) {
+  const auto rename = [&](std::span<const uint64_t> old) {  // they stay in order: new numbers rise with the old ones
     list.clear();
     for (uint64_t packed : old) {
       const auto [node, activation] = config(packed);
       list.push_back(packed == kEnd ? kEnd : pack(node, renamed[static_cast<size_t>(activation)]));
     }
-    std::ranges::sort(list);
   };
   renamed[kOutermost] = activations_.intern(std::span(&kEnd, 1));
   for (int32_t id = 1; id < old_activations.size(); id++) {

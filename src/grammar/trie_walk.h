@@ -2,6 +2,7 @@
 // is passed over where the state has no byte for it, or takes all of it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@ class TrieWalk {
   struct Exit {
     uint8_t byte;
     int32_t place;
+    auto operator<=>(const Exit&) const = default;
   };
 
   // Tokens that go through one of the places [first, last), siblings and all below them, taken by `state` from their

@@ -16,7 +16,10 @@ namespace {
 std::shared_ptr<const TokenTrie> make_trie() {
   std::vector<std::string> tokens;
   for (int byte = 0; byte < 256; byte++) tokens.emplace_back(1, static_cast<char>(byte));
-  for (const char* token : {"aa", "ab", "abc", "\"a", "a\"", "\":", "{\"", "},", "[1", "\xc3\xa9", "\x98\x80a", "  "})
+  for (const char* token : {"aa", "ab", "abc", "\"a", "a\"", "\":", "{\"", "},", "[1", "\xc3\xa9",
+                            "\x98\x80"
+                            "a",
+                            "  "})
     tokens.emplace_back(token);
   return std::make_shared<const TokenTrie>(tokens);
 }
