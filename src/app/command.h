@@ -24,6 +24,8 @@ struct ModelFlags {
   std::string draft_model;  // empty: none
   int threads = 0;
   int n_parallel = 1;  // sequences at once; 0: as many as fit
+  int n_checkpoints = 0;
+  std::string cache_ram;
   int64_t n_ctx = 0;
   int batch = 2048, ubatch = 512;
   std::string k_type = "f16", v_type = "f16", head_k_type, head_v_type;
@@ -38,8 +40,9 @@ struct ModelFlags {
   std::optional<int> n_cpu_moe;
 
   void add_to(CLI::App& app);
-  void add_parallel_to(CLI::App& app, int otherwise);  // -np, where several sequences may run at once
-  EngineOptions engine_options() const;                // throws Error{kUsage}
+  // Flags of several sequences at once, with their defaults.
+  void add_server_flags_to(CLI::App& app, int parallel, int checkpoints);
+  EngineOptions engine_options() const;  // throws Error{kUsage}
   // Drafts of a cycle at most, by where they come from; 0: none come from there. Throw Error{kUsage}.
   int head_drafts() const;
   int model_drafts() const;

@@ -56,10 +56,10 @@ Numa numa_mode(const std::string& name) {
   fail(ErrorCode::kUsage, "--numa: expected distribute or isolate, found '{}'", name);
 }
 
-uint64_t memory_bytes(const std::string& text) {
-  if (text.empty()) return 0;
+uint64_t memory_bytes(const char* flag, const std::string& text, uint64_t otherwise) {
+  if (text.empty()) return otherwise;
   const std::optional<uint64_t> bytes = parse_size(text);
-  if (!bytes) fail(ErrorCode::kUsage, "--memory-limit: expected a size like 2G or 512M, found '{}'", text);
+  if (!bytes) fail(ErrorCode::kUsage, "{}: expected a size like 2G or 512M, found '{}'", flag, text);
   return *bytes;
 }
 
@@ -182,10 +182,18 @@ void ModelFlags::add_to(CLI::App& app) {
   }
 }
 
-void ModelFlags::add_parallel_to(CLI::App& app, int otherwise) {
-  n_parallel = otherwise;
-  const std::string text = fmt::format("-np: sequences at once; 0: as many as fit, at most 4 (default: {})", otherwise);
-  app.add_option("--parallel", n_parallel, text)->type_name("INT");
+void ModelFlags::add_server_flags_to(CLI::App& app, int parallel, int checkpoints) {
+  n_parallel = parallel;
+  n_checkpoints = checkpoints;
+  app.add_option("--parallel", n_parallel,
+                 fmt::format("-np: sequences at once; 0: as many as fit, at most 4 (default: {})", parallel))
+      ->type_name("INT");
+  app.add_option("--ctx-checkpoints", n_checkpoints,
+                 fmt::format("places in each sequence's text to go on from: other answers, edits, prompts that begin "
+                             "alike (default: {})",
+                             checkpoints))
+      ->type_name("INT");
+  app.add_option("--cache-ram", cache_ram, "memory of all these places at most: 2G, 512M (default: what they take)");
 }
 
 // "exps=CPU,attn=CPU": where other engines keep tensors. There is one place here.
@@ -245,7 +253,9 @@ EngineOptions ModelFlags::engine_options() const {
   if (spec_adaptive != "on" && spec_adaptive != "off") {
     fail(ErrorCode::kUsage, "--spec-adaptive: expected on or off, found '{}'", spec_adaptive);
   }
-  o.memory_limit = memory_bytes(memory_limit);
+  o.memory_limit = memory_bytes("--memory-limit", memory_limit, 0);
+  o.n_checkpoints = in_range("--ctx-checkpoints", n_checkpoints, 0, 1024);
+  o.checkpoint_limit = memory_bytes("--cache-ram", cache_ram, UINT64_MAX);
   o.map = !no_mmap;
   o.lock = mlock;
   o.numa = numa_mode(numa);

@@ -54,7 +54,7 @@ int plan_main(int argc, char** argv) {
   ModelFlags flags;
   bool json = false;
   flags.add_to(app);
-  flags.add_parallel_to(app, 1);
+  flags.add_server_flags_to(app, 1, 0);
   app.add_option("file", flags.model, "the GGUF file, the same as -m");
   app.add_flag("--json", json, "print one JSON object");
   int status = 0;

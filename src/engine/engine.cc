@@ -40,6 +40,7 @@ MemoryPlan checked_plan(EngineOptions& options, const gguf::File& file, Model& m
   if (!plan.problem.empty()) fail(ErrorCode::kSystem, "{}: {}", file.path(), plan.problem);
   if (!plan.note.empty() && options.on_note) options.on_note(plan.note);
   options.n_ctx = plan.n_ctx;
+  options.n_checkpoints = plan.n_checkpoints;
   if (options.n_parallel == 0) options.n_parallel = options.n_sessions = plan.n_parallel;
   return plan;
 }

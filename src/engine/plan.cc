@@ -197,6 +197,9 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
     int n = kDefaultParallel;
     while (!fits(n) && n > 1) n--;
   }
+  const uint64_t checkpoint = Checkpoints::size_bytes(state_shape(options, model), options.n_sessions);
+  options.n_checkpoints = static_cast<int>(std::min<uint64_t>(
+      static_cast<uint64_t>(options.n_checkpoints), options.checkpoint_limit / std::max<uint64_t>(checkpoint, 1)));
   if (largest_context(options, file, model, draft, std::min(wanted, kLeastContext), for_others) == 0 && asked.map) {
     // Not even the least context fits beside all weights. What is left in the file makes room for a context, but not
     // for more of it than memory is good for.
@@ -218,6 +221,7 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
 
   plan.n_ctx = options.n_ctx;
   plan.n_parallel = options.n_parallel;
+  plan.n_checkpoints = options.n_checkpoints;
   plan.parts = weight_parts(model);
   for (MemoryPart& part : other_parts(options, file, model, draft)) plan.parts.push_back(std::move(part));
   plan.total = sum(plan.parts);

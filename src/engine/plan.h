@@ -28,6 +28,7 @@ struct MemoryPlan {
   bool in_place = false;
   int64_t n_ctx = 0;
   int n_parallel = 1;
+  int n_checkpoints = 0;
   uint64_t budget = 0;     // what there is to take
   std::string limited_by;  // what limits it
   std::string problem;     // why the plan does not fit, and the flag that would help; empty when it does

@@ -162,7 +162,7 @@ TEST_F(SchedulerTest, WhatCannotBeServedIsRefusedAtOnce) {
   Asked a = {{1}, generate_params(0, 2)}, b = a, c = a, d = a;
   a.submit_to(scheduler);
   b.submit_to(scheduler);
-  EXPECT_EQ(message(c), "queue: expected fewer than 2 waiting requests, found 2");
+  EXPECT_EQ(message(c), "queue: expected room for 1 of 2 waiting requests, found 2 waiting");
   scheduler.step();
   c.submit_to(scheduler);
   scheduler.drain();

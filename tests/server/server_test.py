@@ -66,6 +66,25 @@ class TextTest(unittest.TestCase):
             self.assertEqual([c["text"] for c in several["choices"][:2]], texts[:2])
             self.assertEqual(several["usage"]["completion_tokens"], 4 * 12)
 
+    def test_what_is_known_is_not_read_again(self):
+        with Server("-np", 2, "-c", 4096, "-t", 2) as server:
+            def ask(messages):
+                body = {"messages": messages, "max_tokens": 10, "seed": 1, "ignore_eos": True}
+                answer = server.post("/v1/chat/completions", body).json
+                return answer["choices"][0]["message"]["content"], answer["usage"]
+
+            told = [{"role": "system", "content": "A story. " + " ".join(map(str, range(400)))}]
+            one, usage = ask([*told, {"role": "user", "content": "one"}])
+            self.assertEqual(usage["prompt_tokens_details"]["cached_tokens"], 0)
+            again, usage = ask([*told, {"role": "user", "content": "one"}])
+            self.assertEqual(again, one)
+            self.assertGreaterEqual(usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"] - 8)
+            _, usage = ask([*told, {"role": "user", "content": "one"}, {"role": "assistant", "content": one},
+                            {"role": "user", "content": "two"}])
+            self.assertGreater(usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"] / 2)
+            _, usage = ask([*told, {"role": "user", "content": "another"}])
+            self.assertGreater(usage["prompt_tokens_details"]["cached_tokens"], 500)
+
     def test_a_seed_that_was_drawn_is_told(self):
         with Server() as server:
             body = {"prompt": "Once", "max_tokens": 20, "temperature": 1.5}
@@ -440,7 +459,7 @@ class SafetyTest(unittest.TestCase):
 
     def test_flags(self):
         for args in (["--port", "99999"], ["--port", "x"], ["-np", "-1"], ["--log-format", "xml"], ["--api-key", ""],
-                     ["--ssl-cert-file", "x"], ["--prefill-slowdown", "0"], ["--queue-limit", "0"], ["--temp", "nan"],
+                     ["--ssl-cert-file", "x"], ["--prefill-slowdown", "0"], ["--queue-limit", "0"], ["--temp", "nan"], ["--ctx-checkpoints", "-1"], ["--cache-ram", "much"],
                      ["--chat-template-kwargs", "[]"], ["--drain-seconds", "-1"]):
             self.assertIn("expected", self.refused(*args))
         self.assertIn("no-such-host", self.refused("--host", "no-such-host.invalid"))

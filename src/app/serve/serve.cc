@@ -30,7 +30,7 @@ struct ServeFlags {
 
 void ServeFlags::add_to(CLI::App& app) {
   model.add_to(app);
-  model.add_parallel_to(app, 0);
+  model.add_server_flags_to(app, 0, 4);
   sampling.add_to(app);
   app.add_option("--host", host, "address to listen on (default: 127.0.0.1, this machine alone)");
   app.add_option("--port", port, "port to listen on (default: 8080; 0: a free one)");

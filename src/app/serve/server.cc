@@ -117,6 +117,7 @@ void Server::report() const {
                       {"drafts", drafts},
                       {"context", o.n_ctx},
                       {"parallel", o.n_parallel},
+                      {"checkpoints", o.n_checkpoints},
                       {"memory_mib", memory >> 20},
                       {"kernels", engine_->isa()},
                       {"threads", o.n_threads},

@@ -1,0 +1,143 @@
+// Going back to a checkpoint, and taking over another session's: the text that follows is the one of a session that has
+// read everything afresh, bit by bit.
+#include <gtest/gtest.h>
+
+#include "engine/scheduler.h"
+#include "engine/session.h"
+#include "invariant_models.h"
+
+namespace nextn {
+namespace {
+
+EngineOptions checkpoint_options(const std::string& name, int max_draft = 8) {
+  EngineOptions o = engine_options(name);
+  o.n_ctx = 2048;
+  o.row_limit = 128;
+  o.max_draft = max_draft;
+  o.n_checkpoints = 3;
+  o.n_parallel = o.n_sessions = 3;
+  return o;
+}
+
+GenerateParams drafting(int n_predict, float temp = 0) {
+  GenerateParams p = generate_params(temp, n_predict);
+  p.draft_max = 4;
+  return p;
+}
+
+std::vector<int32_t> joined(std::vector<int32_t> a, const std::vector<int32_t>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<int32_t> first(const std::vector<int32_t>& all, int n) {
+  return {all.begin(), all.begin() + n};
+}
+
+class CheckpointOf : public testing::TestWithParam<const char*> {
+ protected:
+  // What `session` writes is what a new one writes; `cached` tokens of the prompt were known to it.
+  void expect_same(Engine& engine, Session& session, const std::vector<int32_t>& prompt, const GenerateParams& params,
+                   int64_t cached) {
+    const Generation got = session.generate(prompt, params);
+    const uint64_t state = session.state_digest(), head = session.head_digest();
+    Session afresh(engine);
+    const Generation want = afresh.generate(prompt, params);
+    EXPECT_EQ(got.stats.cached_n, cached);
+    EXPECT_EQ(want.stats.cached_n, 0);
+    EXPECT_EQ(got.tokens, want.tokens);
+    EXPECT_EQ(got.row_digests, want.row_digests);
+    EXPECT_EQ(state, afresh.state_digest());
+    EXPECT_EQ(head, afresh.head_digest());
+  }
+};
+
+TEST_P(CheckpointOf, AnotherAnswerAndTheNextTurnGoOnFromNearTheEnd) {
+  for (const int max_draft : {8, 2}) {  // with room for the tail among the draft rows, and without
+    Engine engine(checkpoint_options(GetParam(), max_draft));
+    Session session(engine);
+    const std::vector<int32_t> turn = prompt_of(300, 1);
+    const Generation answer = session.generate(turn, drafting(20));
+    expect_same(engine, session, turn, drafting(20, 1), 293);
+    expect_same(engine, session, joined(first(turn, 295), prompt_of(50, 2)), drafting(20), 293);
+    // Back in the older text it is read again, since its checkpoints are gone.
+    expect_same(engine, session, joined(first(turn, 200), prompt_of(40, 3)), drafting(10), 0);
+  }
+}
+
+TEST_P(CheckpointOf, AnEditGoesBackToTheGrid) {
+  Engine engine(checkpoint_options(GetParam()));
+  Session session(engine);
+  const std::vector<int32_t> text = prompt_of(1500, 4);
+  session.generate(text, drafting(5));
+  expect_same(engine, session, joined(first(text, 1100), prompt_of(30, 5)), drafting(12), 1024);
+  expect_same(engine, session, joined(first(text, 600), prompt_of(30, 6)), drafting(12), 512);
+  expect_same(engine, session, joined(first(text, 400), prompt_of(30, 7)), drafting(12), 0);
+}
+
+TEST_P(CheckpointOf, ASessionTakesOverWhatAnotherHasRead) {
+  Engine engine(checkpoint_options(GetParam()));
+  Session source(engine), session(engine);
+  const std::vector<int32_t> system = prompt_of(700, 8);
+  source.generate(joined(system, prompt_of(20, 9)), drafting(9));
+  const uint64_t before = source.state_digest();
+  const std::vector<int32_t> other = joined(system, prompt_of(60, 10));
+  session.generate(prompt_of(100, 11), drafting(5));  // something else is in it
+  session.share(source, other);
+  expect_same(engine, session, other, drafting(16), 512);
+  EXPECT_EQ(source.state_digest(), before);
+  session.share(source, prompt_of(50, 12));
+  EXPECT_EQ(session.length(), 0);
+}
+
+// Three that begin alike, at the same time, and one that comes back.
+TEST_P(CheckpointOf, RequestsShareWhatTheyBeginWith) {
+  Engine engine(checkpoint_options(GetParam()));
+  Scheduler scheduler(engine, {});
+  const std::vector<int32_t> system = prompt_of(900, 13);
+  std::vector<std::vector<int32_t>> texts(4), prompts;
+  for (int i = 0; i < 4; i++) prompts.push_back(joined(system, prompt_of(10 + i, 20 + i)));
+  int64_t cached[4] = {};
+  const auto submit = [&](size_t i) {
+    Request r;
+    r.prompt = prompts[i];
+    r.params = drafting(30, 1);
+    r.on_done = [&, i](Generation&& g) {
+      texts[i] = std::move(g.tokens);
+      cached[i] = g.stats.cached_n;
+    };
+    r.on_error = [](const Error& e) { ADD_FAILURE() << e.what(); };
+    scheduler.submit(std::move(r));
+  };
+  submit(0);
+  for (int i = 0; i < 8; i++) scheduler.step();  // the first one has read its prompt and writes
+  submit(1);
+  submit(2);
+  submit(3);
+  while (scheduler.step()) {
+  }
+  EXPECT_EQ(cached[0], 0);
+  for (size_t i = 0; i < 4; i++) {
+    EXPECT_GE(cached[i], i > 0 ? 512 : 0) << i;
+    Session session(engine);
+    EXPECT_EQ(texts[i], session.generate(prompts[i], drafting(30, 1)).tokens) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, CheckpointOf,
+                         testing::Values("tiny-mixed-q8_0", "tiny-moe-mixed-q4_k_m", "tiny-glm45-mixed-q8_0",
+                                         "tiny-next-mixed-q8_0", "tiny-qwen3-mixed-q8_0", "tiny-no-head"),
+                         name_of_param);
+
+TEST(Checkpoints, ThePlanHasThem) {
+  Engine engine(checkpoint_options("tiny-mixed-q8_0"));
+  Session session(engine);
+  uint64_t planned = 0, taken = 0;
+  for (const MemoryPart& part : engine.plan().parts) planned += part.name == "checkpoints" ? part.bytes : 0;
+  for (const MemoryPart& part : session.memory()) taken += part.name == "checkpoints" ? part.bytes : 0;
+  EXPECT_GT(taken, 0u);
+  EXPECT_EQ(planned, 3 * taken);
+}
+
+}  // namespace
+}  // namespace nextn
