@@ -29,8 +29,8 @@ class TrieWalk {
             std::vector<Exit>* exits);
 
   // Forgets the tokens, and begins to count: after begin(), walks take no more tokens once the states that bytes led to
-  // have a weight of kMaxWork together. Only where a very ambiguous grammar takes most tokens in many
-  // ways is that not enough. What is counted depends on grammar, text and vocabulary alone, not on what is remembered.
+  // have a weight of kMaxWork together. That is too little only where a very ambiguous grammar takes most tokens in
+  // many ways. What is counted depends on grammar, text and vocabulary alone, not on what is remembered.
   static constexpr int64_t kMaxWork = 16'000'000;
   void begin() {
     tokens_.clear();
