@@ -9,6 +9,8 @@ namespace nextn {
 
 namespace {
 
+constexpr size_t kRecent = 2;  // the last two turns' are the likeliest to be gone back to
+
 size_t floats(int64_t n) {
   return static_cast<size_t>(n) * sizeof(float);
 }
@@ -58,7 +60,7 @@ uint8_t* Checkpoints::room(int64_t length) noexcept {
   if (n_used_ == slots_.size()) {
     size_t least = 0;
     int64_t gap = INT64_MAX;
-    for (size_t i = 0; i < n_used_; i++) {
+    for (size_t i = 0; i + kRecent < n_used_ || i == 0; i++) {
       const int64_t before = i == 0 ? 0 : slots_[i - 1].length;
       if (slots_[i].length - before < gap) {
         gap = slots_[i].length - before;

@@ -25,8 +25,8 @@ class Checkpoints {
   size_t bytes_taken() const noexcept { return bytes_.size(); }
 
   // The state's delta nets stand after `length` tokens (draft rows beyond are records alone); hidden: (n_embd), the
-  // output-norm hidden state of the last of them. Where there is no room, the one goes that is closest to the one
-  // before it.
+  // output-norm hidden state of the last of them. Where there is no room, of all but the last two the
+  // one goes that is closest to the one before it.
   void save(SequenceState& state, int64_t length, const float* hidden) noexcept;
   // Puts back what was saved at exactly this length, pending_hidden() included; keys and values are the caller's.
   void restore(SequenceState& state, int64_t length) const noexcept;

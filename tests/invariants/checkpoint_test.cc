@@ -65,6 +65,16 @@ TEST_P(CheckpointOf, AnotherAnswerAndTheNextTurnGoOnFromNearTheEnd) {
   }
 }
 
+// A question is asked in another way, and in the first way again, after a long text.
+TEST_P(CheckpointOf, TheLastTurnsAreKept) {
+  Engine engine(checkpoint_options(GetParam()));
+  Session session(engine);
+  const std::vector<int32_t> text = prompt_of(1200, 4);
+  session.generate(text, drafting(5));
+  for (int i = 0; i < 3; i++)
+    expect_same(engine, session, joined(first(text, 1195), prompt_of(40, i)), drafting(5), 1193);
+}
+
 TEST_P(CheckpointOf, AnEditGoesBackToTheGrid) {
   Engine engine(checkpoint_options(GetParam()));
   Session session(engine);
