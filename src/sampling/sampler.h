@@ -3,7 +3,8 @@
 // and the rows of a verify step are examined in order, each accepted token being told before the next row. So the text
 // is the same with any drafter or none.
 //
-// The order of a choice: logit bias, penalties, grammar mask, top-k, top-p, min-p (all at temperature 1), temperature, noise.
+// The order of a choice: logit bias, penalties, grammar mask, top-k, top-p, min-p (all at temperature 1), temperature,
+// noise.
 #pragma once
 
 #include <cstddef>
