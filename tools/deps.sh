@@ -6,7 +6,7 @@
 set -eu
 
 packages="g++ cmake ninja-build libcli11-dev libfmt-dev nlohmann-json3-dev libutf8proc-dev libxxhash-dev libgtest-dev
-          libboost1.81-dev libssl-dev prometheus-cpp-dev
+          libboost1.81-dev libssl-dev prometheus-cpp-dev libedit-dev
           python3 python3-numpy"
 if [ "${1:-}" = ci ]; then
   packages="$packages clang-19 libclang-rt-19-dev clang-format-19 binutils git libsimde-dev python3-jsonschema chromium openssl

@@ -39,7 +39,7 @@ constexpr std::pair<const char*, const char*> kRefused[] = {
     {"-tb", "prompt and text use the same threads: -t"},
     {"--threads-batch", "prompt and text use the same threads: -t"},
     {"--draft-n-max", "expected --spec-draft-n-max"},
-    {"-cnv", "--chat answers once; a conversation is not there yet"},
+    {"-cnv", "without -p, -f and --tokens it is a conversation"},
 };
 
 KvType kv_type(const std::string& flag, const std::string& name) {

@@ -20,4 +20,9 @@ const std::atomic<bool>& watch_for_interrupt() noexcept {
   return interrupted;
 }
 
+void stop_watching_for_interrupt() noexcept {
+  std::signal(SIGINT, SIG_DFL);
+  interrupted.store(false);
+}
+
 }  // namespace nextn

@@ -8,5 +8,7 @@ namespace nextn {
 
 // Watches for Ctrl-C from now on; gives what it sets.
 const std::atomic<bool>& watch_for_interrupt() noexcept;
+// Ctrl-C ends the program again, and what it has set is forgotten.
+void stop_watching_for_interrupt() noexcept;
 
 }  // namespace nextn

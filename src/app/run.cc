@@ -1,5 +1,5 @@
 // nextn run: a prompt in, its continuation on stdout as it is written, statistics on stderr; or, with --json, one
-// object.
+// object. Without a prompt: a conversation.
 #include <charconv>
 #include <cstdio>
 #include <limits>
@@ -12,6 +12,8 @@
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/sampling_flags.h"
+#include "app/template_flags.h"
+#include "app/terminal_chat.h"
 #include "base/error.h"
 #include "base/machine.h"
 #include "engine/calibration.h"
@@ -25,10 +27,13 @@ namespace nextn {
 
 namespace {
 
+constexpr int kChatCheckpoints = 2;  // of a conversation: its last turns
+
 struct RunFlags {
   ModelFlags model;
   std::string prompt, prompt_file, tokens, logits;
-  std::string system_prompt, chat_template_file, chat_template_kwargs;
+  std::string system_prompt;
+  TemplateFlags chat_template;
   std::string grammar, grammar_file, json_schema;
   std::vector<std::string> stops, logit_bias;
   int64_t n_predict = -1;
@@ -73,18 +78,11 @@ std::pair<int32_t, float> parse_bias(const std::string& text) {
 
 // The conversation that --chat asks for, as the file's template has it.
 std::string chat_prompt(const RunFlags& flags, const std::string& text, const Engine& engine) {
-  ChatOptions options;
-  if (!flags.chat_template_kwargs.empty()) {
-    options.variables = parse_chat_json(flags.chat_template_kwargs);
-    if (!options.variables.is_object()) {
-      fail(ErrorCode::kUsage, "--chat-template-kwargs: expected a JSON object, found '{}'", flags.chat_template_kwargs);
-    }
-  }
+  const ChatOptions options = {.variables = flags.chat_template.variables()};
   auto messages = nlohmann::ordered_json::array();
   if (!flags.system_prompt.empty()) messages.push_back({{"role", "system"}, {"content", flags.system_prompt}});
   messages.push_back({{"role", "user"}, {"content", text}});
-  const std::string source = flags.chat_template_file.empty() ? "" : read_prompt_file(flags.chat_template_file);
-  return load_chat_template(engine.file(), source).render(messages, options);
+  return load_chat_template(engine.file(), flags.chat_template.source()).render(messages, options);
 }
 
 std::vector<int32_t> prompt_tokens(const RunFlags& flags, const CLI::App& app, const Engine& engine) {
@@ -235,8 +233,7 @@ void add_flags(CLI::App& app, RunFlags& flags) {
   app.add_option("--tokens", flags.tokens, "the prompt as token ids: 1,2,3");
   app.add_flag("--chat", flags.chat, "the prompt is what a user says: put it through the file's chat template");
   app.add_option("--sys,--system-prompt", flags.system_prompt, "with --chat: what the model is told first");
-  app.add_option("--chat-template-kwargs", flags.chat_template_kwargs, "JSON object: names for the template");
-  app.add_option("--chat-template-file", flags.chat_template_file, "a Jinja template instead of the file's own");
+  flags.chat_template.add_to(app);
   app.add_option("-n,--predict,--n-predict", flags.n_predict, "tokens to write at most (default: until the text ends)");
   app.add_option("-r,--stop,--reverse-prompt", flags.stops, "end before this text; may be given several times");
   app.add_option("-s,--seed", flags.seed, "seed of the sampler (default: drawn, and reported)");
@@ -252,10 +249,14 @@ void add_flags(CLI::App& app, RunFlags& flags) {
 
 void check_flags(const CLI::App& app, const RunFlags& flags) {
   const size_t prompts = app.count("--prompt") + app.count("--file") + app.count("--tokens");
-  if (prompts != 1) fail(ErrorCode::kUsage, "expected one of -p, -f and --tokens, found {}", prompts);
+  if (prompts > 1) fail(ErrorCode::kUsage, "expected one of -p, -f and --tokens, found {}", prompts);
+  if (prompts == 0 && (flags.json || app.count("--logits") > 0)) {
+    fail(ErrorCode::kUsage, "--json, --logits: expected -p, -f or --tokens beside it, found none");
+  }
   if (flags.chat && app.count("--tokens") > 0) fail(ErrorCode::kUsage, "--chat: expected -p or -f, found --tokens");
   for (const char* flag : {"--system-prompt", "--chat-template-kwargs", "--chat-template-file"}) {
-    if (app.count(flag) > 0 && !flags.chat) fail(ErrorCode::kUsage, "{}: expected --chat beside it", flag);
+    if (app.count(flag) > 0 && !flags.chat && prompts > 0)
+      fail(ErrorCode::kUsage, "{}: expected --chat beside it", flag);
   }
   const size_t grammars = app.count("--grammar") + app.count("--grammar-file") + app.count("--json-schema");
   if (grammars > 1) {
@@ -283,12 +284,15 @@ int run_main(int argc, char** argv) {
 
   const auto grammar = grammar_for(flags);
 
-  Engine engine(flags.model.engine_options());
+  const bool converses = app.count("--prompt") + app.count("--file") + app.count("--tokens") == 0;
+  EngineOptions options = flags.model.engine_options();
+  if (converses) options.n_checkpoints = kChatCheckpoints;
+  Engine engine(options);
   const HeadVerdict& verdict = engine.head_verdict();
   if (verdict.kind == HeadVerdict::Kind::kIncomplete) {
     print_stderr("nextn run: no drafts, the MTP head is incomplete: {}\n", verdict.reason);
   }
-  const std::vector<int32_t> prompt = prompt_tokens(flags, app, engine);
+  const std::vector<int32_t> prompt = converses ? std::vector<int32_t>() : prompt_tokens(flags, app, engine);
   if (!flags.logits.empty()) dump_logits(engine, prompt, flags.logits);
 
   GenerateParams params;
@@ -311,6 +315,11 @@ int run_main(int argc, char** argv) {
   Session session(engine);
   const bool drafts = params.suffix_max > 0 || engine.drafts();
   const double calibrate_ms = drafts && params.adaptive && flags.n_predict != 0 ? calibrate(engine, session) : 0;
+  if (converses) {
+    const ChatTemplate chat_template = load_chat_template(engine.file(), flags.chat_template.source());
+    chat_in_terminal({engine, session, chat_template, flags.chat_template.variables(), flags.system_prompt, params});
+    return 0;
+  }
   const Generation g = session.generate(prompt, params);
   if (flags.json) {
     write_stdout(to_json(engine, session, g, params.sampling.seed, calibrate_ms)

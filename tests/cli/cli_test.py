@@ -5,7 +5,9 @@
 """
 import json
 import os
+import pty
 import random
+import select
 import signal
 import struct
 import subprocess
@@ -216,7 +218,7 @@ class Usage(Case):
         self.refused("run", "-m", NO_HEAD, "-p", "a", "--spec-type", "mtp", mentions=[NO_HEAD])
 
     def test_prompts(self):
-        self.refused("run", mentions=["-p, -f and --tokens"])
+        self.refused("run", "--logits", "x", mentions=["-p, -f or --tokens"])
         self.refused("run", "-p", "a", "--tokens", "1")
         self.refused("run", "-p", "a", "-f", "-")
         self.refused("run", "-f", "-", "--tokens", "1")
@@ -314,7 +316,7 @@ class WrongFiles(Case):
     def test_stderr(self):
         """Nobody to tell is no reason to fail, or to crash."""
         with open("/dev/full", "wb") as full:
-            for args, rc in ((["run", "-m", MIXED, "-p", "a", "-n", "2"], 0), (["walk"], 2), (["run"], 2),
+            for args, rc in ((["run", "-m", MIXED, "-p", "a", "-n", "2"], 0), (["walk"], 2), (["run", "--json"], 2),
                              (["inspect", "none.gguf"], 1)):
                 for options in ({"stderr": full}, {"preexec_fn": lambda: os.close(2)}):
                     done = subprocess.run([NEXTN, *args], stdout=subprocess.DEVNULL, **options)
@@ -322,6 +324,64 @@ class WrongFiles(Case):
 
 
 class Run(Case):
+    def test_conversation(self):
+        with tempfile.TemporaryDirectory() as folder:
+            saved = folder + "/saved.json"
+            said = ["Hi", "/stats on", "And\\", "you?", "/nope", "/regen", "/save " + saved, "/undo", "/system Be brief.", "Hm", "/save " + saved + "2"]
+            r = nextn("run", "-n", 8, "--temp", 0, stdin=("\n".join(said) + "\n").encode())
+            self.assertEqual(r.rc, 0)
+            self.assertIn("nextn run: /nope: expected a command", r.err)
+            self.assertIn("known]", r.err)
+            first, second = (json.loads(Path(saved + end).read_text()) for end in ("", "2"))
+            self.assertEqual([t["role"] for t in first], ["user", "assistant"] * 2)
+            self.assertEqual(first[2]["content"], "And\nyou?")
+            self.assertTrue(r.out.startswith(first[1]["content"] + "\n" + first[3]["content"] + "\n"), r.out)
+            self.assertEqual([t["role"] for t in second], ["system"] + ["user", "assistant"] * 2)
+            self.assertEqual(second[2], first[1])
+            alone = nextn("run", "--chat", "-p", "Hi", "-n", 8, "--temp", 0, "--json").out
+            self.assertEqual(json.loads(alone)["text"], first[1]["content"])
+        self.assertEqual(nextn("run", stdin=b"").rc, 0)
+        long = nextn("run", "-c", 64, "-n", 4, stdin=b"x " * 300 + b"\nHi\n")
+        self.assertEqual(long.rc, 0)
+        self.assertIn("prompt: expected at most 64 tokens", long.err)
+        self.assertNotEqual(long.out.strip(), "")
+
+    def test_conversation_at_a_terminal(self):
+        with tempfile.TemporaryDirectory() as state:
+            pid, fd = pty.fork()
+            if pid == 0:
+                os.environ.update({"XDG_CACHE_HOME": CACHE.name, "XDG_STATE_HOME": state, "TERM": "vt100"})
+                os.execv(NEXTN, [NEXTN, "run", "-m", MIXED, "-t", "1", "-c", "8192", "--ignore-eos"])
+            seen = b""
+
+            def until(text, seconds=60):
+                nonlocal seen
+                end = time.monotonic() + seconds
+                while text not in seen:
+                    self.assertLess(time.monotonic(), end, seen[-300:])
+                    if select.select([fd], [], [], 0.1)[0]:
+                        seen += os.read(fd, 65536)
+                seen = seen[seen.index(text) + len(text):]
+
+            until(b"> ")
+            os.write(fd, b"Hello\n")
+            time.sleep(1)  # it writes, up to its context
+            os.write(fd, b"\x03")
+            until(b"known]")
+            until(b"> ")
+            os.write(fd, b"/exit\n")
+            while True:
+                try:
+                    if not os.read(fd, 65536):
+                        break
+                except OSError:
+                    break
+            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+            os.close(fd)
+            history = Path(state) / "nextn" / "history"
+            self.assertIn("Hello", history.read_text())
+            self.assertEqual(history.stat().st_mode & 0o077, 0)
+
     def test_chat(self):
         said = self.json("--chat", "-p", "Hi", "-n", 4, "--temp", 0)
         raw = self.json("-p", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", "-n", 4, "--temp", 0)
@@ -333,6 +393,7 @@ class Run(Case):
             own = self.json("--chat", "-p", "b", "--system-prompt", "a", "--chat-template-file", t.name,
                             "--chat-template-kwargs", '{"x": "c"}', "-n", 4, "--temp", 0)
         self.assertEqual(own["tokens"], self.json("-p", "abc", "-n", 4, "--temp", 0)["tokens"])
+        self.refused("run", "--json", mentions=["--json, --logits: expected -p, -f or --tokens"])
         self.refused("run", "--chat", "--tokens", "1", mentions=["--chat: expected -p or -f, found --tokens"])
         self.refused("run", "-p", "a", "--system-prompt", "b", mentions=["--system-prompt: expected --chat beside it"])
         self.refused("run", "-m", MIXED, "--chat", "-p", "a", "--chat-template-kwargs", "1",
@@ -344,7 +405,7 @@ class Run(Case):
                                    "model", "memory"])
         timings = r["timings"]
         self.assertEqual(set(timings), {
-            "load_ms", "calibrate_ms", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", "predicted_ms",
+            "load_ms", "calibrate_ms", "cache_n", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", "predicted_ms",
             "predicted_per_second", "draft_n", "draft_n_accepted", "drafted_per_position", "accepted_per_position",
             "cycles", "cycles_per_length", "suffix_draft_n", "suffix_draft_n_accepted", "drafts_unverified",
             "model_draft_n", "model_draft_n_accepted", "draft_ms", "verify_ms", "draft_vocab", "draft_head_agreement"})

@@ -6,6 +6,7 @@
 #include "app/output.h"
 #include "app/sampling_flags.h"
 #include "app/serve/server.h"
+#include "app/template_flags.h"
 
 namespace nextn {
 
@@ -18,7 +19,7 @@ struct ServeFlags {
   int port = 8080;
   std::vector<std::string> api_keys, cors_origins;
   std::string api_key_file, certificate_file, key_file;
-  std::string chat_template_file, chat_template_kwargs;
+  TemplateFlags chat_template;
   int queue_limit = 256, max_connections = 512, max_body_mib = 32, drain_seconds = 30;
   double prefill_slowdown = 2;
   bool no_page = false;
@@ -41,8 +42,7 @@ void ServeFlags::add_to(CLI::App& app) {
   app.add_option("--ssl-key-file", key_file, "its PEM key");
   app.add_option("--cors-origin", cors_origins,
                  "origin whose pages may use the server, or *; may be given several times");
-  app.add_option("--chat-template-file", chat_template_file, "a Jinja template instead of the file's own");
-  app.add_option("--chat-template-kwargs", chat_template_kwargs, "JSON object: names for the template");
+  chat_template.add_to(app);
   app.add_option("--queue-limit", queue_limit, "requests that may wait; more are refused (default: 256)");
   app.add_option("--max-connections", max_connections, "open connections at most (default: 512)");
   app.add_option("--max-body-mib", max_body_mib, "size of a request at most (default: 32)");
@@ -103,13 +103,8 @@ ServerOptions ServeFlags::options(const CLI::App& app) const {
   o.defaults.draft_p_min = model.draft_p_min;
   o.defaults.adaptive = model.adaptive();
   o.alias = alias;
-  if (!chat_template_file.empty()) o.chat_template = read_prompt_file(chat_template_file);
-  if (!chat_template_kwargs.empty()) {
-    o.template_variables = parse_chat_json(chat_template_kwargs);
-    if (!o.template_variables.is_object()) {
-      fail(ErrorCode::kUsage, "--chat-template-kwargs: expected a JSON object, found '{}'", chat_template_kwargs);
-    }
-  }
+  o.chat_template = chat_template.source();
+  o.template_variables = chat_template.variables();
   o.http.host = host;
   o.http.port = static_cast<uint16_t>(port);
   o.http.certificate_file = certificate_file;
