@@ -48,6 +48,21 @@ constexpr size_t kLingerBytes = 4 << 20;
 // How often a client is asked whether it is still there while it has sent more than its request.
 constexpr milliseconds kLookEvery(250);
 
+// Counts what is there as long as it is.
+class Counted {
+ public:
+  explicit Counted(std::atomic<size_t>& count) : count_(count), before_(count++) {}
+  ~Counted() { count_--; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+  size_t before() const { return before_; }
+
+ private:
+  std::atomic<size_t>& count_;
+  size_t before_;
+};
+
 bool has_left(tcp::socket::native_handle_type socket) {
   tcp_info info = {};
   socklen_t size = sizeof info;
@@ -293,7 +308,8 @@ class HttpServer::Impl {
   }
 
   asio::awaitable<void> connection(Socket socket, Strand strand, std::string peer) {
-    const bool full = n_connections_++ >= options_.max_connections;
+    const Counted here(n_connections_);
+    const bool full = here.before() >= options_.max_connections;
     TcpStream stream(std::move(socket));
     if (!tls_) {
       co_await serve(stream, strand, peer, full);
@@ -307,7 +323,6 @@ class HttpServer::Impl {
         co_await secure.async_shutdown(kAwait);
       }
     }
-    n_connections_--;
   }
 
   template <class Stream>
@@ -329,9 +344,8 @@ class HttpServer::Impl {
         handle(parser.get(), peer, exchange);
       }
       const bool head = !error && parser.get().method() == http::verb::head;
-      n_writing_++;
+      const Counted answer(n_writing_);
       const bool sent = co_await send(stream, strand, exchange, parser.get().version(), keep, head);
-      n_writing_--;
       if (!sent || !keep) break;
     }
     boost::system::error_code ignored;
@@ -493,13 +507,13 @@ class HttpServer::Impl {
 
   HttpServerOptions options_;
   HttpHandler handler_;
-  asio::io_context context_;
+  std::atomic<size_t> n_connections_ = 0, n_writing_ = 0;
+  std::atomic<bool> stopping_ = false;
+  asio::io_context context_;  // goes before what its connections count in
   std::optional<asio::ssl::context> tls_;
   tcp::acceptor acceptor_;
   tcp::endpoint endpoint_;
   std::vector<std::thread> threads_;
-  std::atomic<size_t> n_connections_ = 0, n_writing_ = 0;
-  std::atomic<bool> stopping_ = false;
 };
 
 HttpServer::HttpServer(HttpServerOptions options, HttpHandler handler)
