@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
 #include "engine/engine.h"
 
 namespace nextn {
@@ -56,6 +57,14 @@ struct ModelFlags {
 // Parses argv (argv[0] is the subcommand), after spelling llama.cpp's one-dash long flags (-ctk) with two. Gives true
 // to go on; where help was asked for it has printed it and *status is set. Throws Error{kUsage}.
 bool parse_flags(CLI::App& app, int argc, char** argv, int* status);
+
+// The flag's value. Throws Error{kUsage} where it is not from low to high.
+template <class T>
+T in_range(const char* flag, T value, T low, T high) {
+  if (!(value >= low && value <= high))
+    fail(ErrorCode::kUsage, "{}: expected {} to {}, found {}", flag, low, high, value);
+  return value;
+}
 
 // The model that -m names, or the one that is built in.
 void set_model(EngineOptions& options, const std::string& path);

@@ -113,13 +113,6 @@ int64_t parse_draft_vocab(const std::string& name) {
   return n;
 }
 
-template <class T>
-T in_range(const char* flag, T value, T low, T high) {
-  if (!(value >= low && value <= high))
-    fail(ErrorCode::kUsage, "{}: expected {} to {}, found {}", flag, low, high, value);
-  return value;
-}
-
 // "", or why `text` is not a number. CLI11 takes nothing for 0 and an integer that is too large for the largest.
 template <class T>
 std::string number_error(const std::string& text) {

@@ -219,7 +219,7 @@ SamplerParams sampling_for(const RunFlags& flags, const CLI::App& app, const ggu
 std::shared_ptr<const grammar::Grammar> grammar_for(const RunFlags& flags) {
   if (!flags.json_schema.empty()) {
     const auto schema = parse_chat_json(flags.json_schema);
-    if (schema.is_discarded()) fail(ErrorCode::kUsage, "--json-schema: expected JSON");
+    if (schema.is_discarded()) fail(ErrorCode::kUsage, "--json-schema: expected JSON, found '{}'", flags.json_schema);
     return schema.empty() ? grammar::json_object_grammar() : grammar::parse_json_schema(schema);
   }
   const std::string text = flags.grammar_file.empty() ? flags.grammar : read_prompt_file(flags.grammar_file);

@@ -98,6 +98,13 @@ int64_t largest_context(const EngineOptions& options, const gguf::File& file, co
   return n_ctx >= std::min(kLeastContext, most) ? n_ctx : 0;
 }
 
+// Of each of n sessions.
+int checkpoints_within_limit(const EngineOptions& options, int n_sessions, const Model& model) {
+  const uint64_t bytes = Checkpoints::size_bytes(state_shape(options, model), n_sessions);  // one of each
+  return static_cast<int>(
+      std::min<uint64_t>(static_cast<uint64_t>(options.n_checkpoints), options.checkpoint_limit / bytes));
+}
+
 // The change of flags that would make a refused plan fit.
 std::string help(const EngineOptions& options, const gguf::File& file, const Model& model, const DraftModel* draft,
                  uint64_t for_others) {
@@ -189,17 +196,17 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
 
   const auto weights = [&] { return sum(weight_parts(model)); };
   uint64_t for_others = plan.budget - std::min(plan.budget, weights());
-  if (options.n_parallel == 0) {
-    const auto fits = [&](int n) {
-      options.n_parallel = options.n_sessions = n;
-      return largest_context(options, file, model, draft, wanted, for_others) == wanted;
-    };
+  const auto run_at_once = [&](int n) {
+    options.n_parallel = options.n_sessions = n;
+    options.n_checkpoints = checkpoints_within_limit(asked, n, model);
+    return largest_context(options, file, model, draft, wanted, for_others) == wanted;
+  };
+  if (asked.n_parallel == 0) {
     int n = kDefaultParallel;
-    while (!fits(n) && n > 1) n--;
+    while (!run_at_once(n) && n > 1) n--;
+  } else {
+    options.n_checkpoints = checkpoints_within_limit(asked, asked.n_sessions, model);
   }
-  const uint64_t checkpoint = Checkpoints::size_bytes(state_shape(options, model), options.n_sessions);
-  options.n_checkpoints = static_cast<int>(std::min<uint64_t>(
-      static_cast<uint64_t>(options.n_checkpoints), options.checkpoint_limit / std::max<uint64_t>(checkpoint, 1)));
   if (largest_context(options, file, model, draft, std::min(wanted, kLeastContext), for_others) == 0 && asked.map) {
     // Not even the least context fits beside all weights. What is left in the file makes room for a context, but not
     // for more of it than memory is good for.

@@ -118,6 +118,27 @@ TEST(Plan, EverySessionTakesItsOwn) {
   EXPECT_EQ(bytes_of(three, "workspace"), bytes_of(one, "workspace"));
 }
 
+TEST(Plan, AsManyAtOnceAsLeaveTheContextWhole) {
+  EngineOptions o = open_options("tiny-mixed-q8_0");
+  o.n_ctx = 4096;
+  o.n_checkpoints = 4;
+  o.n_parallel = 0;
+  const MemoryPlan four = plan_of(o);
+  EXPECT_EQ(four.n_parallel, 4);
+  EXPECT_EQ(four.n_checkpoints, 4);
+  EXPECT_EQ(four.problem, "");
+  EngineOptions three = o;
+  three.n_parallel = three.n_sessions = 3;
+  // A tenth of what is available stays free.
+  const auto available = [](uint64_t budget) { return budget + budget / 9 + 16; };
+  EXPECT_EQ(plan_of(o, available(plan_of(three).total)).n_parallel, 3);
+  o.checkpoint_limit = bytes_of(four, "checkpoints") / 2;
+  const MemoryPlan fewer = plan_of(o);
+  EXPECT_EQ(fewer.n_checkpoints, 2);
+  EXPECT_EQ(bytes_of(fewer, "checkpoints"), o.checkpoint_limit);
+  EXPECT_EQ(plan_of(o, available(fewer.total)).n_parallel, 4) << "the limit counts before it is decided";
+}
+
 TEST(Plan, WeightsLeftInTheFileComputeTheSame) {
   const std::vector<int32_t> tokens = random_tokens(9, 40);
   for (const char* name : kModels) {

@@ -54,20 +54,13 @@ void ServeFlags::add_to(CLI::App& app) {
   app.add_option("--log-format", log_format, "text or json");
 }
 
-template <class T>
-void check_range(const char* flag, T value, T low, T high) {
-  if (!(value >= low && value <= high)) {
-    fail(ErrorCode::kUsage, "{}: expected {} to {}, found {}", flag, low, high, value);
-  }
-}
-
 void ServeFlags::check() const {
-  check_range("--port", port, 0, 65535);
-  check_range("--queue-limit", queue_limit, 1, 1 << 20);
-  check_range("--max-connections", max_connections, 1, 1 << 20);
-  check_range("--max-body-mib", max_body_mib, 1, 4096);
-  check_range("--drain-seconds", drain_seconds, 0, 86400);
-  check_range("--prefill-slowdown", prefill_slowdown, 1.0, 1000.0);
+  in_range("--port", port, 0, 65535);
+  in_range("--queue-limit", queue_limit, 1, 1 << 20);
+  in_range("--max-connections", max_connections, 1, 1 << 20);
+  in_range("--max-body-mib", max_body_mib, 1, 4096);
+  in_range("--drain-seconds", drain_seconds, 0, 86400);
+  in_range("--prefill-slowdown", prefill_slowdown, 1.0, 1000.0);
   if (log_format != "text" && log_format != "json") {
     fail(ErrorCode::kUsage, "--log-format: expected text or json, found '{}'", log_format);
   }
