@@ -41,15 +41,20 @@ Json read_tools(const Fields& fields) {
 
 }  // namespace
 
+void set_effort(Json& variables, const Fields& fields, const char* name) {
+  const auto effort = fields.string(name);
+  if (!effort) return;
+  variables["reasoning_effort"] = *effort;
+  if (*effort == "none") variables["enable_thinking"] = false;
+}
+
 void render_chat(ChatRequest& request, const Json& messages, const Json& tools, const Fields& fields,
-                 const ServedModel& model) {
+                 const ServedModel& model, const Json& variables) {
   ChatOptions options;
   options.tools = tools;
   options.variables = model.template_variables;
-  if (const auto effort = fields.string("reasoning_effort")) {
-    options.variables["reasoning_effort"] = *effort;
-    if (*effort == "none") options.variables["enable_thinking"] = false;
-  }
+  options.variables.update(variables);
+  set_effort(options.variables, fields, "reasoning_effort");
   if (const auto given = fields.object("chat_template_kwargs")) {
     for (const auto& [name, value] : given->json().items()) options.variables[name] = value;
   }

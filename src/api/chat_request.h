@@ -14,10 +14,14 @@ struct ChatRequest {
 };
 
 // Fills in prompt, format and generation.prompts. messages, tools: in OpenAI's form; tools null for none. `fields`:
-// chat_template_kwargs, add_generation_prompt, reasoning_format and reasoning_effort are read from it. Throws
+// chat_template_kwargs, add_generation_prompt, reasoning_format and reasoning_effort are read from it. variables: names
+// for the template from elsewhere in the body. Throws
 // Error{kRequest}.
 void render_chat(ChatRequest& request, const Json& messages, const Json& tools, const Fields& fields,
-                 const ServedModel& model);
+                 const ServedModel& model, const Json& variables = Json::object());
+
+// What a template is told of a field with "none", "low", .. "high".
+void set_effort(Json& variables, const Fields& fields, const char* name);
 
 // OpenAI's body. Throws Error{kRequest}, Error{kUnsupported}.
 ChatRequest read_chat(const Json& body, const ServedModel& model);

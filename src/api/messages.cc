@@ -1,6 +1,7 @@
 #include "api/messages.h"
 
 #include "api/block_reply.h"
+#include "api/tools.h"
 
 namespace nextn::api {
 
@@ -101,22 +102,11 @@ Json read_conversation(const Fields& body) {
 
 // Tools in OpenAI's form; null for none.
 Json read_tools(const Fields& body) {
-  const Json* const given = body.find("tools");
-  if (given == nullptr) return nullptr;
-  if (!given->is_array()) body.refuse("tools", "an array of tools", *given);
-  Json tools = Json::array();
-  for (size_t i = 0; i < given->size(); i++) {
-    const std::string at = fmt::format("tools[{}]", i);
-    if (!(*given)[i].is_object()) fail(ErrorCode::kRequest, "{}: expected a tool, found {}", at, shown((*given)[i]));
-    const Fields tool((*given)[i], at);
-    const std::optional<std::string> name = tool.string("name");
+  Json tools = read_tool_list(body, [](const Fields& tool) {
     const auto schema = tool.object("input_schema");
-    if (!name || !schema) fail(ErrorCode::kRequest, "{}: expected a tool with a name and an input_schema", at);
-    Json function = {{"name", *name}};
-    if (const auto description = tool.string("description")) function["description"] = *description;
-    function["parameters"] = schema->json();
-    tools.push_back({{"type", "function"}, {"function", std::move(function)}});
-  }
+    if (!schema) fail(ErrorCode::kRequest, "{}: expected an object, found none", tool.path("input_schema"));
+    return function_json(tool, schema);
+  });
   if (const auto choice = body.object("tool_choice")) {
     const std::string type = choice->string("type").value_or("auto");
     if (type == "none") return nullptr;
@@ -124,7 +114,7 @@ Json read_tools(const Fields& body) {
       fail(ErrorCode::kUnsupported, "tool_choice.type: expected auto or none: to force a call is not supported");
     }
   }
-  return tools.empty() ? Json(nullptr) : tools;
+  return tools;
 }
 
 // ------------------------------------------------------------------------------------------------ the answer
@@ -254,11 +244,11 @@ ChatRequest read_messages(const Json& body, const ServedModel& model) {
   for (const std::string& stop : stops) {
     if (stop.empty()) fail(ErrorCode::kRequest, "stop_sequences: expected some text, found none");
   }
-  ServedModel told = model;
+  Json variables = Json::object();
   if (const auto thinking = fields.object("thinking")) {
-    told.template_variables["enable_thinking"] = thinking->string("type").value_or("") != "disabled";
+    variables["enable_thinking"] = thinking->string("type").value_or("") != "disabled";
   }
-  render_chat(request, read_conversation(fields), read_tools(fields), fields, told);
+  render_chat(request, read_conversation(fields), read_tools(fields), fields, model, variables);
   return request;
 }
 

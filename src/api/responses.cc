@@ -2,6 +2,7 @@
 
 #include "api/block_reply.h"
 #include "api/structured_output.h"
+#include "api/tools.h"
 
 namespace nextn::api {
 
@@ -93,29 +94,19 @@ Json read_conversation(const Fields& body) {
 
 // Tools in the form of chat completions; null for none.
 Json read_tools(const Fields& body) {
-  const Json* const given = body.find("tools");
-  if (given == nullptr) return nullptr;
-  if (!given->is_array()) body.refuse("tools", "an array of tools", *given);
-  Json tools = Json::array();
-  for (size_t i = 0; i < given->size(); i++) {
-    const std::string at = fmt::format("tools[{}]", i);
-    if (!(*given)[i].is_object()) fail(ErrorCode::kRequest, "{}: expected a tool, found {}", at, shown((*given)[i]));
-    const Fields tool((*given)[i], at);
+  Json tools = read_tool_list(body, [](const Fields& tool) {
     const std::string type = tool.string("type").value_or("");
-    if (type != "function") fail(ErrorCode::kUnsupported, "{}.type: expected function, found '{}'", at, type);
-    const std::optional<std::string> name = tool.string("name");
-    if (!name) fail(ErrorCode::kRequest, "{}: expected a function with a name", at);
-    Json function = {{"name", *name}};
-    if (const auto description = tool.string("description")) function["description"] = *description;
-    if (const auto parameters = tool.object("parameters")) function["parameters"] = parameters->json();
-    tools.push_back({{"type", "function"}, {"function", std::move(function)}});
-  }
+    if (type != "function") {
+      fail(ErrorCode::kUnsupported, "{}: expected function, found '{}'", tool.path("type"), type);
+    }
+    return function_json(tool, tool.object("parameters"));
+  });
   const Json* const choice = body.find("tool_choice");
   if (choice != nullptr && *choice == "none") return nullptr;
   if (choice != nullptr && *choice != "auto") {
     fail(ErrorCode::kUnsupported, "tool_choice: expected auto or none: to force a call is not supported");
   }
-  return tools.empty() ? Json(nullptr) : tools;
+  return tools;
 }
 
 void refuse_unsupported(const Fields& body) {
@@ -296,14 +287,9 @@ ResponsesRequest read_responses(const Json& body, const ServedModel& model) {
   if (const auto text = fields.object("text")) {
     if (const auto format = text->object("format")) generation.params.grammar = read_format(*format);
   }
-  ServedModel told = model;
-  if (const auto reasoning = fields.object("reasoning")) {
-    if (const auto effort = reasoning->string("effort")) {
-      told.template_variables["reasoning_effort"] = *effort;
-      if (*effort == "none") told.template_variables["enable_thinking"] = false;
-    }
-  }
-  render_chat(request.chat, read_conversation(fields), read_tools(fields), fields, told);
+  Json variables = Json::object();
+  if (const auto reasoning = fields.object("reasoning")) set_effort(variables, *reasoning, "effort");
+  render_chat(request.chat, read_conversation(fields), read_tools(fields), fields, model, variables);
   for (const char* name : {"instructions", "max_output_tokens", "metadata", "reasoning", "text", "user"}) {
     request.echoed[name] = or_null(fields.find(name));
   }
