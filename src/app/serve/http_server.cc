@@ -15,12 +15,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 #include <optional>
+#include <sstream>
 #include <thread>
+#include <tuple>
+#include <variant>
 
 #include "base/error.h"
 
@@ -37,6 +39,7 @@ using Strand = asio::strand<asio::io_context::executor_type>;
 using TcpStream = beast::basic_stream<tcp, Strand>;
 using TlsStream = beast::ssl_stream<TcpStream>;
 using Socket = TcpStream::socket_type;
+using Parser = http::request_parser<http::string_body>;
 
 // Errors as values: co_await gives (error, ...).
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
@@ -44,6 +47,10 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // What is still read of a client that has its answer.
 constexpr std::chrono::seconds kLinger(2);
 constexpr size_t kLingerBytes = 4 << 20;
+
+constexpr size_t kReadBytes = 64 << 10;  // of one read from a socket
+
+constexpr unsigned kHttp11 = 11;  // Beast's number of the version that has chunks and keeps connections
 
 // How often a client is asked whether it is still there while it has sent more than its request.
 constexpr milliseconds kLookEvery(250);
@@ -70,10 +77,60 @@ bool has_left(tcp::socket::native_handle_type socket) {
   return info.tcpi_state != TCP_ESTABLISHED;
 }
 
-template <class Stream>
-auto& lowest(Stream& stream) {
-  return beast::get_lowest_layer(stream);
-}
+using Transfer = std::tuple<boost::system::error_code, size_t>;  // what went wrong, bytes moved
+
+// The bytes of a connection, in the clear or under TLS: one type for both, so that what speaks HTTP is compiled once.
+class Wire {
+ public:
+  Wire(Socket socket, asio::ssl::context* tls) : stream_(std::in_place_type<TcpStream>, std::move(socket)) {
+    if (tls == nullptr) return;
+    TcpStream plain = std::move(std::get<TcpStream>(stream_));
+    stream_.emplace<TlsStream>(std::move(plain), *tls);
+  }
+
+  // The socket and its time limit, after which a read or write ends with beast::error::timeout.
+  TcpStream& tcp() {
+    if (TlsStream* const secure = tls()) return beast::get_lowest_layer(*secure);
+    return std::get<TcpStream>(stream_);
+  }
+
+  asio::awaitable<bool> shake_hands() {
+    TlsStream* const secure = tls();
+    if (secure == nullptr) co_return true;
+    auto [error] = co_await secure->async_handshake(asio::ssl::stream_base::server, kAwait);
+    co_return !error;
+  }
+
+  asio::awaitable<void> say_goodbye() {
+    if (TlsStream* const secure = tls()) co_await secure->async_shutdown(kAwait);
+  }
+
+  // At least one byte, or an error.
+  asio::awaitable<Transfer> read_some(asio::mutable_buffer into) {
+    if (TlsStream* const secure = tls()) co_return co_await secure->async_read_some(into, kAwait);
+    co_return co_await tcp().async_read_some(into, kAwait);
+  }
+
+  // All of `bytes`. False where they did not get through.
+  asio::awaitable<bool> write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      auto [error, n] = co_await write_some(asio::const_buffer(bytes.data(), bytes.size()));
+      if (error) co_return false;
+      bytes.remove_prefix(n);
+    }
+    co_return true;
+  }
+
+ private:
+  TlsStream* tls() { return std::get_if<TlsStream>(&stream_); }
+
+  asio::awaitable<Transfer> write_some(asio::const_buffer from) {
+    if (TlsStream* const secure = tls()) co_return co_await secure->async_write_some(from, kAwait);
+    co_return co_await tcp().async_write_some(from, kAwait);
+  }
+
+  std::variant<TcpStream, TlsStream> stream_;
+};
 
 // What is to be sent, and who waits for what.
 class Exchange final : public HttpExchange, public std::enable_shared_from_this<Exchange> {
@@ -169,39 +226,37 @@ class Exchange final : public HttpExchange, public std::enable_shared_from_this<
 };
 
 // Looks whether the client is still there, while an answer is being made.
-template <class Stream>
-class Watch : public std::enable_shared_from_this<Watch<Stream>> {
+class Watch : public std::enable_shared_from_this<Watch> {
  public:
-  Watch(Stream& stream, std::shared_ptr<Exchange> exchange, const Strand& strand)
-      : stream_(&stream), exchange_(std::move(exchange)), strand_(strand), timer_(strand) {}
+  Watch(Socket& socket, std::shared_ptr<Exchange> exchange, const Strand& strand)
+      : socket_(&socket), exchange_(std::move(exchange)), strand_(strand), timer_(strand) {}
 
   void start() {
-    lowest(*stream_).socket().async_wait(
-        tcp::socket::wait_read, asio::bind_executor(strand_, [self = this->shared_from_this()](
-                                                                 const boost::system::error_code&) { self->look(); }));
+    socket_->async_wait(
+        tcp::socket::wait_read,
+        asio::bind_executor(strand_, [self = shared_from_this()](const boost::system::error_code&) { self->look(); }));
   }
 
   void stop() {
-    if (stream_ == nullptr) return;
+    if (socket_ == nullptr) return;
     timer_.cancel();
     boost::system::error_code ignored;
-    lowest(*stream_).socket().cancel(ignored);
-    stream_ = nullptr;
+    socket_->cancel(ignored);
+    socket_ = nullptr;
   }
 
  private:
   // There is something to read, or an end. What there is to read is the next request, and hides the end.
   void look() {
-    if (stream_ == nullptr) return;
-    auto& socket = lowest(*stream_).socket();
-    if (!socket.is_open() || has_left(socket.native_handle())) return exchange_->leave();
+    if (socket_ == nullptr) return;
+    if (!socket_->is_open() || has_left(socket_->native_handle())) return exchange_->leave();
     timer_.expires_after(kLookEvery);
-    timer_.async_wait([self = this->shared_from_this()](const boost::system::error_code& error) {
+    timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
       if (!error) self->look();
     });
   }
 
-  Stream* stream_;
+  Socket* socket_;
   std::shared_ptr<Exchange> exchange_;
   Strand strand_;
   asio::steady_timer timer_;
@@ -310,29 +365,21 @@ class HttpServer::Impl {
   asio::awaitable<void> connection(Socket socket, Strand strand, std::string peer) {
     const Counted here(n_connections_);
     const bool full = here.before() >= options_.max_connections;
-    TcpStream stream(std::move(socket));
-    if (!tls_) {
-      co_await serve(stream, strand, peer, full);
-    } else {
-      TlsStream secure(std::move(stream), *tls_);
-      lowest(secure).expires_after(options_.idle_timeout);
-      auto [error] = co_await secure.async_handshake(asio::ssl::stream_base::server, kAwait);
-      if (!error) {
-        co_await serve(secure, strand, peer, full);
-        lowest(secure).expires_after(std::chrono::seconds(2));
-        co_await secure.async_shutdown(kAwait);
-      }
-    }
+    Wire wire(std::move(socket), tls_ ? &*tls_ : nullptr);
+    wire.tcp().expires_after(options_.idle_timeout);
+    if (!co_await wire.shake_hands()) co_return;
+    co_await serve(wire, strand, peer, full);
+    wire.tcp().expires_after(std::chrono::seconds(2));
+    co_await wire.say_goodbye();
   }
 
-  template <class Stream>
-  asio::awaitable<void> serve(Stream& stream, Strand strand, const std::string& peer, bool full) {
+  asio::awaitable<void> serve(Wire& wire, Strand strand, const std::string& peer, bool full) {
     beast::flat_buffer buffer;
     while (!stopping_) {
-      http::request_parser<http::string_body> parser;
+      Parser parser;
       parser.header_limit(static_cast<uint32_t>(options_.max_header_bytes));
       parser.body_limit(options_.max_body_bytes);
-      const boost::system::error_code error = co_await read(stream, buffer, parser);
+      const boost::system::error_code error = co_await read(wire, buffer, parser);
       auto exchange = std::make_shared<Exchange>(strand);
       bool keep = false;
       if (error || full) {
@@ -345,12 +392,12 @@ class HttpServer::Impl {
       }
       const bool head = !error && parser.get().method() == http::verb::head;
       const Counted answer(n_writing_);
-      const bool sent = co_await send(stream, strand, exchange, parser.get().version(), keep, head);
+      const bool sent = co_await send(wire, strand, exchange, parser.get().version(), keep, head);
       if (!sent || !keep) break;
     }
     boost::system::error_code ignored;
-    lowest(stream).socket().shutdown(tcp::socket::shutdown_send, ignored);
-    co_await linger(lowest(stream));
+    wire.tcp().socket().shutdown(tcp::socket::shutdown_send, ignored);
+    co_await linger(wire.tcp());
   }
 
   // A connection that is closed while its client still sends is reset, and the client may never see the answer.
@@ -358,25 +405,44 @@ class HttpServer::Impl {
     std::vector<char> rest(kLingerBytes / 64);
     stream.expires_after(kLinger);
     for (size_t n = 0; n < kLingerBytes;) {
-      auto [error, bytes] = co_await stream.async_read_some(asio::buffer(rest), kAwait);
+      auto [error, bytes] = co_await stream.async_read_some(asio::mutable_buffer(rest.data(), rest.size()), kAwait);
       if (error) co_return;
       n += bytes;
     }
   }
 
-  template <class Stream, class Parser>
-  asio::awaitable<boost::system::error_code> read(Stream& stream, beast::flat_buffer& buffer, Parser& parser) {
-    lowest(stream).expires_after(options_.idle_timeout);
-    auto [head_error, head_bytes] = co_await http::async_read_header(stream, buffer, parser, kAwait);
-    if (head_error) co_return head_error;
-    lowest(stream).expires_after(options_.body_timeout);
-    if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done()) {
-      http::response<http::empty_body> go_on(http::status::continue_, parser.get().version());
-      auto [error, bytes] = co_await http::async_write(stream, go_on, kAwait);
-      if (error) co_return error;
+  // One request, head and body; what the client has sent after it stays in `buffer`.
+  asio::awaitable<boost::system::error_code> read(Wire& wire, beast::flat_buffer& buffer, Parser& parser) {
+    wire.tcp().expires_after(options_.idle_timeout);
+    parser.eager(false);  // stops after the head
+    boost::system::error_code error = co_await read_on(wire, buffer, parser);
+    if (error || parser.is_done()) co_return error;
+    wire.tcp().expires_after(options_.body_timeout);
+    if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+      if (!co_await wire.write("HTTP/1.1 100 Continue\r\n\r\n")) co_return http::error::end_of_stream;
     }
-    auto [error, bytes] = co_await http::async_read(stream, buffer, parser, kAwait);
-    co_return error;
+    parser.eager(true);
+    co_return co_await read_on(wire, buffer, parser);
+  }
+
+  // Feeds the parser until it has the head or, when eager, the whole request.
+  static asio::awaitable<boost::system::error_code> read_on(Wire& wire, beast::flat_buffer& buffer, Parser& parser) {
+    for (;;) {
+      boost::system::error_code error;
+      if (buffer.size() > 0) {
+        buffer.consume(parser.put(buffer.data(), error));
+        if (error && error != http::error::need_more) co_return error;
+        if (parser.is_done() || (!parser.eager() && parser.is_header_done())) co_return boost::system::error_code();
+      }
+      auto [read_error, n] = co_await wire.read_some(buffer.prepare(kReadBytes));
+      if (read_error == asio::error::eof) {
+        if (!parser.got_some()) co_return http::error::end_of_stream;
+        parser.put_eof(error);
+        co_return error;
+      }
+      if (read_error) co_return read_error;
+      buffer.commit(n);
+    }
   }
 
   // What a client is told whose request cannot be read; status 0: nothing, it has left.
@@ -412,30 +478,40 @@ class HttpServer::Impl {
     return options_.error_body ? options_.error_body(status, message) : std::string(message);
   }
 
-  template <class Message>
-  void set_head(Message& message, const Exchange& exchange, bool keep) const {
-    message.result(static_cast<unsigned>(exchange.status()));
-    message.set(http::field::content_type, exchange.content_type());
-    for (const auto& [name, value] : options_.headers) message.set(name, value);
-    for (const auto& [name, value] : exchange.headers()) message.set(name, value);
-    message.keep_alive(keep);
+  // The bytes of an answer's head. `length`: of its body; none where it is streamed.
+  std::string head_of(const Exchange& exchange, unsigned version, bool keep, std::optional<size_t> length) const {
+    http::response_header<> head;
+    head.version(version);
+    head.result(static_cast<unsigned>(exchange.status()));
+    head.set(http::field::content_type, exchange.content_type());
+    for (const auto& [name, value] : options_.headers) head.set(name, value);
+    for (const auto& [name, value] : exchange.headers()) head.set(name, value);
+    if (length) {
+      head.set(http::field::content_length, std::to_string(*length));
+    } else if (version >= kHttp11) {
+      head.set(http::field::transfer_encoding, "chunked");
+    }
+    if (!keep) head.set(http::field::connection, "close");
+    if (keep && version < kHttp11) head.set(http::field::connection, "keep-alive");
+    std::ostringstream bytes;
+    bytes << head;
+    return std::move(bytes).str();
   }
 
   // Sends the answer as it comes. False where it did not get through.
-  template <class Stream>
-  asio::awaitable<bool> send(Stream& stream, Strand strand, std::shared_ptr<Exchange> exchange, unsigned version,
+  asio::awaitable<bool> send(Wire& wire, Strand strand, std::shared_ptr<Exchange> exchange, unsigned version,
                              bool& keep, bool head) {
     struct Completing {  // also when the server stops in the middle of it
       std::shared_ptr<Exchange> exchange;
       ~Completing() { exchange->complete(); }
     } const completing{exchange};
-    lowest(stream).expires_never();
+    wire.tcp().expires_never();
     if (!exchange->ended()) {
-      const auto watch = std::make_shared<Watch<Stream>>(stream, exchange, strand);
+      const auto watch = std::make_shared<Watch>(wire.tcp().socket(), exchange, strand);
       watch->start();
       while (!exchange->begun() && !exchange->gone()) co_await exchange->news(std::chrono::hours(1));
       if (exchange->streams()) {
-        const bool sent = co_await send_stream(stream, *exchange, version, keep, head);
+        const bool sent = co_await send_stream(wire, *exchange, version, keep, head);
         watch->stop();
         if (!sent) exchange->leave();
         co_return sent;
@@ -443,37 +519,21 @@ class HttpServer::Impl {
       watch->stop();
       if (exchange->gone()) co_return false;
     }
-    http::response<http::string_body> response;
-    response.version(version);
-    set_head(response, *exchange, keep);
-    response.body() = exchange->take_output();
-    response.prepare_payload();
-    if (head) response.body().clear();
-    lowest(stream).expires_after(options_.write_timeout);
-    http::response_serializer<http::string_body> serializer(response);
-    if (head) {
-      auto [error, bytes] = co_await http::async_write_header(stream, serializer, kAwait);
-      co_return !error;
-    }
-    auto [error, bytes] = co_await http::async_write(stream, serializer, kAwait);
-    co_return !error;
+    const std::string body = exchange->take_output();
+    std::string bytes = head_of(*exchange, version, keep, body.size());
+    if (!head) bytes += body;
+    wire.tcp().expires_after(options_.write_timeout);
+    co_return co_await wire.write(bytes);
   }
 
-  template <class Stream>
-  asio::awaitable<bool> send_stream(Stream& stream, Exchange& exchange, unsigned version, bool& keep, bool head) {
-    const bool chunks = version >= 11;  // before, a stream ends with its connection
+  asio::awaitable<bool> send_stream(Wire& wire, Exchange& exchange, unsigned version, bool& keep, bool head) {
+    const bool chunks = version >= kHttp11;  // before, a stream ends with its connection
     keep = keep && chunks;
-    http::response<http::empty_body> response;
-    response.version(version);
-    set_head(response, exchange, keep);
-    response.chunked(chunks);
-    http::response_serializer<http::empty_body> serializer(response);
-    lowest(stream).expires_after(options_.write_timeout);
-    auto [head_error, head_bytes] = co_await http::async_write_header(stream, serializer, kAwait);
-    if (head_error) co_return false;
-    if (head) co_return false;
+    wire.tcp().expires_after(options_.write_timeout);
+    const std::string head_bytes = head_of(exchange, version, keep, std::nullopt);
+    if (!co_await wire.write(head_bytes) || head) co_return false;
     for (;;) {
-      lowest(stream).expires_never();
+      wire.tcp().expires_never();
       const auto asked = std::chrono::steady_clock::now();
       co_await exchange.news(options_.keep_alive_every);
       if (exchange.gone()) co_return false;
@@ -481,28 +541,13 @@ class HttpServer::Impl {
       if (piece.empty() && !exchange.ended() && std::chrono::steady_clock::now() - asked >= options_.keep_alive_every) {
         piece = exchange.keep_alive();
       }
-      lowest(stream).expires_after(options_.write_timeout);
-      if (!piece.empty()) {
-        const bool sent = chunks ? co_await write_chunk(stream, piece) : co_await write_raw(stream, piece);
-        if (!sent) co_return false;
-      } else if (exchange.ended()) {
-        if (!chunks) co_return true;
-        auto [error, bytes] = co_await asio::async_write(stream, http::make_chunk_last(), kAwait);
-        co_return !error;
-      }
+      const bool last = piece.empty() && exchange.ended();
+      if (chunks && last) piece = "0\r\n\r\n";
+      if (chunks && !last && !piece.empty()) piece = fmt::format("{:x}\r\n{}\r\n", piece.size(), piece);
+      wire.tcp().expires_after(options_.write_timeout);
+      if (!co_await wire.write(piece)) co_return false;
+      if (last) co_return true;
     }
-  }
-
-  template <class Stream>
-  static asio::awaitable<bool> write_chunk(Stream& stream, const std::string& piece) {
-    auto [error, bytes] = co_await asio::async_write(stream, http::make_chunk(asio::buffer(piece)), kAwait);
-    co_return !error;
-  }
-
-  template <class Stream>
-  static asio::awaitable<bool> write_raw(Stream& stream, const std::string& piece) {
-    auto [error, bytes] = co_await asio::async_write(stream, asio::buffer(piece), kAwait);
-    co_return !error;
   }
 
   HttpServerOptions options_;
