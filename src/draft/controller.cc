@@ -157,7 +157,6 @@ void DraftController::end_cycle(int n_verified, int n_tokens, double draft_ms, d
   const int n_drafts = static_cast<int>(p_.size());
   recent_tokens_ = recent_tokens_ * kRecentKeep + company_.tokens + n_tokens;
   recent_ms_ = recent_ms_ * kRecentKeep + company_.draft_ms + drafts_ms(n_drafts) + this->verify_ms(n_verified);
-  if (n_drafts > 0) costs_.saw_drafts(kind_, n_drafts, draft_ms);
   pass_tokens(n_tokens);
   if (n_verified > 0) {
     const double plain = plain_token_ms(),

@@ -23,10 +23,11 @@
 namespace nextn {
 
 // What else a cycle does, for the sequences beside this one: their rows, the tokens expected of them, and the time that
-// their drafts take.
+// their drafts take. Passes of the drafter that several share are divided among them.
 struct Company {
   int rows = 0;
   double tokens = 0, draft_ms = 0;
+  int sharers = 1;  // sequences that have drafts made in the same passes, this one too
 };
 
 class DraftController {
@@ -36,6 +37,7 @@ class DraftController {
 
   // A cycle that may have at most `limit` drafts.
   void begin_cycle(int limit, const Company& company = {}) noexcept;
+  void meet(const Company& company) noexcept { company_ = company; }  // it has changed while drafts were made
   // Tokens in a millisecond, as expected of this cycle: before any draft is made, and of those that were made.
   double expected_rate() const noexcept;
   double drafted_rate() const noexcept;
@@ -47,8 +49,8 @@ class DraftController {
   // draft that was verified and for the one after the last of them.
   void saw(int position, bool right) noexcept;
   double expected_tokens(int n_verified) const noexcept;  // with the first so many of the drafts made
-  // The cycle is over: it verified n_verified drafts and gave n_tokens; the figures are what these drafts and the whole
-  // step took.
+  // The cycle is over: it verified n_verified drafts and gave n_tokens; the figures are what its share of the drafts
+  // and the whole step took. Who measured them tells the costs.
   void end_cycle(int n_verified, int n_tokens, double draft_ms, double verify_ms) noexcept;
   // The cycle is over and somebody else's drafts were verified in it.
   void end_idle_cycle(int n_tokens) noexcept;
@@ -61,7 +63,10 @@ class DraftController {
   int trial_length() const noexcept;
   bool could_pay() const noexcept;
   bool probe_is_due() const noexcept;
-  double drafts_ms(int n) const noexcept { return costs_.drafts(kind_, n); }
+  double drafts_ms(int n) const noexcept {  // its share
+    const int sharers = kind_ == DraftKind::kHead ? company_.sharers : 1;
+    return costs_.drafts(kind_, n, sharers) / sharers;
+  }
   // Of the whole step, company included.
   double verify_ms(int n) const noexcept { return costs_.verify(company_.rows + n + 1); }
   double cycle_ms(int n) const noexcept { return company_.draft_ms + drafts_ms(n) + verify_ms(n); }

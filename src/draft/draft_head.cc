@@ -24,8 +24,8 @@ int64_t n_candidates(const Weight& head) {
   return std::min(head.n_tiles(), std::max(kMinCandidates, head.n_tiles() / kCandidateShare));
 }
 
-bool cuts(const Weight& head, int64_t vocab, int max_draft) {
-  if (vocab == kDraftVocabFull || max_draft == 0 || !ops::Sketch::sketchable(head)) return false;
+bool cuts(const Weight& head, int64_t vocab) {
+  if (vocab == kDraftVocabFull || !ops::Sketch::sketchable(head)) return false;
   return vocab != kDraftVocabAuto || head.tiles_bytes() >= kWorthCutting;
 }
 
@@ -56,63 +56,75 @@ void largest(std::span<const float> values, int64_t n, int32_t* indices) noexcep
   }
 }
 
-DraftHead::DraftHead(Ctx& ctx, const Weight& head, int64_t vocab, int max_draft, uint64_t step_bytes)
+DraftHead::DraftHead(Ctx& ctx, const Weight& head, int64_t vocab, int max_rows, uint64_t step_bytes)
     : head_(head),
       automatic_(vocab == kDraftVocabAuto),
-      cut_(cuts(head, vocab, max_draft)),
+      cut_(cuts(head, vocab)),
       n_first_tiles_(first_tiles(head, vocab)),
       step_bytes_(step_bytes),
       logits_(1, head.n_tiles() * kTileRows) {
   if (!cut_) return;
-  sketch_ = ops::Sketch(ctx, head);
-  estimates_.assign(static_cast<size_t>(sketch_.n_estimates()), -kInfinity);
-  in_text_.resize(estimates_.size() / kTilesOfOne);
+  sketch_ = ops::Sketch(ctx, head, max_rows);
+  estimates_.assign(static_cast<size_t>(max_rows * sketch_.n_estimates()), -kInfinity);
+  finite_ = std::make_unique<bool[]>(static_cast<size_t>(max_rows));
+  in_text_.resize(static_cast<size_t>(sketch_.n_estimates() / kTilesOfOne));
   text_.reserve(in_text_.size());
   candidates_.resize(static_cast<size_t>(n_candidates(head)));
-  hidden_ = Buffer(max_draft, head.k);
-  drafts_.resize(static_cast<size_t>(max_draft));
   const size_t read = static_cast<size_t>(n_first_tiles_ * kTileRows * head.k / 8) +
                       candidates_.size() * tile_bytes(head.format, head.k);
   saved_bytes_ = head.tiles_bytes() - std::min(head.tiles_bytes(), read);
 }
 
-size_t DraftHead::size_bytes(const Weight& head, int64_t vocab, int max_draft) noexcept {
+size_t DraftHead::size_bytes(const Weight& head, int64_t vocab, int max_rows) noexcept {
   const size_t tiles = static_cast<size_t>(head.n_tiles()), logits = tiles * kTileRows * sizeof(float);
-  if (!cuts(head, vocab, max_draft)) return logits;
-  const size_t sketch_tiles = (tiles + kTilesOfOne - 1) / kTilesOfOne, drafts = static_cast<size_t>(max_draft);
-  return logits + ops::Sketch::size_bytes(head) + sketch_tiles * (kTilesOfOne * sizeof(float) + sizeof(int32_t) + 1) +
-         static_cast<size_t>(n_candidates(head)) * sizeof(int32_t) +
-         drafts * (static_cast<size_t>(head.k) * sizeof(float) + sizeof(Kept));
+  if (!cuts(head, vocab)) return logits;
+  const size_t sketch_tiles = (tiles + kTilesOfOne - 1) / kTilesOfOne, rows = static_cast<size_t>(max_rows);
+  return logits + ops::Sketch::size_bytes(head, max_rows) + sketch_tiles * (sizeof(int32_t) + 1) +
+         rows * (sketch_tiles * kTilesOfOne * sizeof(float) + sizeof(bool)) +
+         static_cast<size_t>(n_candidates(head)) * sizeof(int32_t);
 }
 
-TopToken DraftHead::best(Ctx& ctx, const TensorView& hidden, int i) noexcept {
-  if (!cut_) {
-    const TensorView logits(logits_.rows(1).data, 1, head_.n_out);
-    ops::matmul(ctx, hidden, {{logits, head_}});
-    return top_probability(logits.data, logits.cols);
+void DraftHead::best(Ctx& ctx, const TensorView& hidden, std::span<DraftTrace* const> traces, const int* i,
+                     TopToken* top) noexcept {
+  if (cut_) sketch_.first_look(ctx, estimates_.data(), hidden, n_first_tiles_, text_, finite_.get());
+  for (int64_t r = 0; r < hidden.rows; r++) {
+    const TensorView row = hidden.rows_from(r, 1);
+    if (!cut_) {
+      const TensorView logits(logits_.rows(1).data, 1, head_.n_out);
+      ops::matmul(ctx, row, {{logits, head_}});
+      top[r] = top_probability(logits.data, logits.cols);
+    } else if (finite_[static_cast<size_t>(r)]) {
+      top[r] = best_of_candidates(ctx, row, estimates_.data() + r * sketch_.n_estimates(),
+                                  *traces[static_cast<size_t>(r)], i[r]);
+    } else {
+      top[r] = {-1, 0};
+    }
   }
-  const std::span estimates = std::span(estimates_).first(static_cast<size_t>(head_.n_tiles()));
-  if (!sketch_.first_look(ctx, estimates_.data(), hidden.data, n_first_tiles_, text_)) return {-1, 0};
-  largest(estimates, static_cast<int64_t>(candidates_.size()), candidates_.data());
+}
+
+TopToken DraftHead::best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates, DraftTrace& trace,
+                                       int i) noexcept {
+  largest({estimates, static_cast<size_t>(head_.n_tiles())}, static_cast<int64_t>(candidates_.size()),
+          candidates_.data());
   float* const logits = logits_.rows(1).data;
   ops::matmul_tiles(ctx, logits, hidden, head_, candidates_);
   const TopToken top = top_probability(logits, static_cast<int64_t>(candidates_.size()) * kTileRows);
   if (top.id < 0) return top;
   const int32_t token = candidates_[static_cast<size_t>(top.id / kTileRows)] * kTileRows + top.id % kTileRows;
-  if (i >= static_cast<int>(drafts_.size())) return {token, top.p};
-  drafts_[static_cast<size_t>(i)] = {token, logits[top.id]};
-  std::memcpy(hidden_.rows(i + 1).row(i), hidden.data, static_cast<size_t>(head_.k) * sizeof(float));
+  if (i >= static_cast<int>(trace.drafts_.size())) return {token, top.p};
+  trace.drafts_[static_cast<size_t>(i)] = {token, logits[top.id]};
+  std::memcpy(trace.hidden_.rows(i + 1).row(i), hidden.data, static_cast<size_t>(head_.k) * sizeof(float));
   return {token, top.p};
 }
 
-void DraftHead::saw(Ctx& ctx, int i, int32_t token) noexcept {
-  if (!cut_ || i >= static_cast<int>(drafts_.size())) return;
+void DraftHead::saw(Ctx& ctx, DraftTrace& trace, int i, int32_t token) noexcept {
+  if (!cut_ || i >= static_cast<int>(trace.drafts_.size())) return;
   n_compared_++;
-  const Kept& draft = drafts_[static_cast<size_t>(i)];
+  const DraftTrace::Kept& draft = trace.drafts_[static_cast<size_t>(i)];
   if (token == draft.token) return;
   const int32_t tile = token / kTileRows;
   float* const logits = logits_.rows(1).data;
-  ops::matmul_tiles(ctx, logits, hidden_.rows(i + 1).rows_from(i, 1), head_, {&tile, 1});
+  ops::matmul_tiles(ctx, logits, trace.hidden_.rows(i + 1).rows_from(i, 1), head_, {&tile, 1});
   const float logit = logits[token % kTileRows];
   n_lost_ += logit > draft.logit || (logit == draft.logit && token < draft.token);
   // A draft that is accepted saves about a step without drafts.
@@ -133,7 +145,7 @@ void DraftHead::begin_text(const void* drafter) noexcept {
 }
 
 void DraftHead::add_text(std::span<const int32_t> tokens) noexcept {
-  if (!cut_ || n_first_tiles_ >= head_.n_tiles()) return;
+  if (!needs_text()) return;
   for (const int32_t token : tokens) {
     const int32_t tile = token / kSketchRows;
     uint8_t& known = in_text_[static_cast<size_t>(tile)];

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -19,24 +20,50 @@ namespace nextn {
 constexpr int64_t kDraftVocabAuto = 0;   // the whole, through a sketch where that pays
 constexpr int64_t kDraftVocabFull = -1;  // the whole, every logit computed
 
+// A sequence's drafts of the running cycle as the head made them, for DraftHead::saw.
+class DraftTrace {
+ public:
+  // max_draft: that are remembered. Throws Error{kSystem}.
+  DraftTrace(int64_t n_embd, int max_draft) : hidden_(max_draft, n_embd), drafts_(static_cast<size_t>(max_draft)) {}
+
+  static size_t size_bytes(int64_t n_embd, int max_draft) noexcept {
+    return static_cast<size_t>(max_draft) * (static_cast<size_t>(n_embd) * sizeof(float) + sizeof(Kept));
+  }
+
+ private:
+  friend class DraftHead;
+
+  struct Kept {
+    int32_t token;
+    float logit;
+  };
+
+  Buffer hidden_;  // (max_draft, D): the rows that gave them
+  std::vector<Kept> drafts_;
+};
+
 class DraftHead {
  public:
-  // head: (V, D), outlives this. step_bytes: weights that a step without drafts reads, which says what an accepted
-  // draft is worth. Throws Error{kSystem}.
-  DraftHead(Ctx& ctx, const Weight& head, int64_t vocab, int max_draft, uint64_t step_bytes);
+  // head: (V, D), outlives this. max_rows: of best(). step_bytes: weights that a step without drafts reads, which says
+  // what an accepted draft is worth. Throws Error{kSystem}.
+  DraftHead(Ctx& ctx, const Weight& head, int64_t vocab, int max_rows, uint64_t step_bytes);
 
   // Bytes that the constructor takes; for a plan.
-  static size_t size_bytes(const Weight& head, int64_t vocab, int max_draft) noexcept;
+  static size_t size_bytes(const Weight& head, int64_t vocab, int max_rows) noexcept;
 
-  // The likeliest token after a hidden state (1, D) and its probability among the candidates, as draft i of a cycle,
-  // from 0. Ties to the lower id; {-1, 0} for a NaN.
-  TopToken best(Ctx& ctx, const TensorView& hidden, int i) noexcept;
+  // The likeliest tokens after hidden states (R, D), each of a sequence of its own, and their probabilities among the
+  // candidates: of row r draft i[r] of its cycle, from 0, which traces[r] remembers. Ties to the lower id; {-1, 0} for
+  // a NaN. What a row gets does not depend on the others.
+  void best(Ctx& ctx, const TensorView& hidden, std::span<DraftTrace* const> traces, const int* i,
+            TopToken* top) noexcept;
 
   // Tells the trunk's token where the cycle has draft i. With that token's logit computed, drafts that the cut has lost
   // are known: auto leaves the sketch for the full head, for good, when they cost more than it saves.
-  void saw(Ctx& ctx, int i, int32_t token) noexcept;
+  void saw(Ctx& ctx, DraftTrace& trace, int i, int32_t token) noexcept;
 
-  // For a vocabulary of N ids and those of the text: whose text it is, that it is another one now, that it has grown.
+  // For a vocabulary of N ids and those of the text: one text at a time, so that rows with different ones go one by
+  // one. Whose it is, that it is another one now, that it has grown.
+  bool needs_text() const noexcept { return cut_ && n_first_tiles_ < head_.n_tiles(); }
   bool has_text_of(const void* drafter) const noexcept { return text_of_ == drafter; }
   void begin_text(const void* drafter) noexcept;
   void add_text(std::span<const int32_t> tokens) noexcept;
@@ -51,24 +78,20 @@ class DraftHead {
   }
 
  private:
-  struct Kept {
-    int32_t token;
-    float logit;
-  };
+  TopToken best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates, DraftTrace& trace, int i) noexcept;
 
   Weight head_;
   bool automatic_, cut_;
   int64_t n_first_tiles_;  // tiles that every first look covers
   uint64_t step_bytes_, saved_bytes_ = 0;
   ops::Sketch sketch_;
-  std::vector<float> estimates_;  // by tile; -infinity where nobody looks
+  std::vector<float> estimates_;    // (max_rows, tiles); -infinity where nobody looks
+  std::unique_ptr<bool[]> finite_;  // by row
   const void* text_of_ = nullptr;
   std::vector<int32_t> text_;        // sketch tiles beyond the first ones that have ids of the text
   std::vector<uint8_t> in_text_;     // by sketch tile
   std::vector<int32_t> candidates_;  // tiles
   Buffer logits_;                    // (1, V), or those of the candidates
-  Buffer hidden_;                    // (max_draft, D): the rows of a cycle's drafts
-  std::vector<Kept> drafts_;
   int64_t n_compared_ = 0, n_lost_ = 0;
 };
 

@@ -19,7 +19,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // A (V, D) head of floats, packed, and everything needed to ask it.
 class Head {
  public:
-  Head(int64_t n_vocab, int64_t n_embd, const std::vector<float>& rows) : hidden(1, n_embd), logits_(1, n_vocab) {
+  Head(int64_t n_vocab, int64_t n_embd, const std::vector<float>& rows)
+      : hidden(1, n_embd), trace(n_embd, 2), logits_(1, n_vocab) {
     weight = {.format = PackFormat::kF32, .k = n_embd, .n_out = n_vocab};
     tiles_ = AlignedBuffer(weight.tiles_bytes());
     const size_t row = static_cast<size_t>(n_embd) * sizeof(float), tile = tile_bytes(weight.format, n_embd);
@@ -37,13 +38,22 @@ class Head {
     return top_probability(out.data, out.cols);
   }
   void look_along(const std::vector<float>& x) { std::copy(x.begin(), x.end(), hidden.rows(1).data); }
-  DraftHead draft_head(int64_t vocab, uint64_t step_bytes = 1) { return {ctx, weight, vocab, 2, step_bytes}; }
-  TopToken best(DraftHead& head, int i = 0) { return head.best(ctx, hidden.rows(1), i); }
+  DraftHead draft_head(int64_t vocab, uint64_t step_bytes = 1, int max_rows = 1) {
+    return {ctx, weight, vocab, max_rows, step_bytes};
+  }
+  TopToken best(DraftHead& head, int i = 0) {
+    TopToken top;
+    DraftTrace* const traces[] = {&trace};
+    head.best(ctx, hidden.rows(1), traces, &i, &top);
+    return top;
+  }
+  void saw(DraftHead& head, int i, int32_t token) { head.saw(ctx, trace, i, token); }
 
   ThreadPool pool{2};
   Ctx ctx{.kernels = select_kernels(nullptr), .pool = pool, .act = ActBuffer(1, 1024)};
   Weight weight;
   Buffer hidden;
+  DraftTrace trace;
 
  private:
   AlignedBuffer tiles_;
@@ -112,12 +122,12 @@ TEST(DraftHead, TheFirstIdsAndThoseOfTheText) {
   h.look_along({rows.begin() + far * D, rows.begin() + (far + 1) * D});
   ASSERT_EQ(h.full().id, far);
   EXPECT_LT(h.best(cut).id, 1024);
-  cut.saw(h.ctx, 0, far);
+  h.saw(cut, 0, far);
   EXPECT_EQ(cut.n_lost(), 1);
   cut.add_text(std::vector<int32_t>{5, far, far, 4095});
   EXPECT_EQ(h.best(cut, 1).id, far);
-  cut.saw(h.ctx, 1, far);
-  cut.saw(h.ctx, 1, 7);  // the trunk's token, but the full head had drafted what the cut one did
+  h.saw(cut, 1, far);
+  h.saw(cut, 1, 7);  // the trunk's token, but the full head had drafted what the cut one did
   EXPECT_EQ(cut.n_lost(), 1);
   EXPECT_EQ(cut.n_compared(), 3);
   cut.begin_text(nullptr);
@@ -144,7 +154,7 @@ TEST(DraftHead, AutoLeavesASketchThatLosesTooMuch) {
     EXPECT_TRUE(head->cut());
     for (int i = 0; i < 20 && head->cut(); i++) {
       EXPECT_NE(h.best(*head).id, hidden_row);
-      head->saw(h.ctx, 0, hidden_row);
+      h.saw(*head, 0, hidden_row);
     }
   }
   EXPECT_FALSE(automatic.cut());
@@ -174,6 +184,37 @@ TEST(DraftHead, NothingOutOfANan) {
   DraftHead cut_broken = broken.draft_head(200);
   broken.look_along(normal(128, random));
   EXPECT_EQ(broken.best(cut_broken).id, -1);
+}
+
+TEST(DraftHead, RowsOfSeveralSequencesGetWhatEachGetsAlone) {
+  constexpr int64_t V = 8192, D = 256;
+  std::mt19937 random(8);
+  Head h(V, D, normal(V * D, random));
+  for (const int64_t vocab : {V, kDraftVocabFull}) {
+    DraftHead together = h.draft_head(vocab, 1, 3), alone = h.draft_head(vocab);
+    for (int round = 0; round < 20; round++) {
+      Buffer hidden(3, D);
+      std::vector<float> x = normal(3 * D, random);
+      if (round % 5 == 4) x[D + 9] = std::numeric_limits<float>::infinity();  // one that is broken hurts no other
+      std::copy(x.begin(), x.end(), hidden.rows(3).data);
+      DraftTrace a(D, 2), b(D, 2), c(D, 2);
+      DraftTrace* const traces[] = {&a, &b, &c};
+      const int numbers[] = {0, 1, 0};
+      TopToken top[3];
+      together.best(h.ctx, hidden.rows(3), traces, numbers, top);
+      for (int r = 0; r < 3; r++) {
+        h.look_along({x.begin() + r * D, x.begin() + (r + 1) * D});
+        const TopToken expected = h.best(alone, numbers[r]);
+        EXPECT_EQ(top[r].id, expected.id);
+        EXPECT_EQ(top[r].p, expected.p);
+        const int64_t lost = together.n_lost(), lost_alone = alone.n_lost();
+        const int32_t other = static_cast<int32_t>(random() % V);
+        together.saw(h.ctx, *traces[r], numbers[r], other);
+        h.saw(alone, numbers[r], other);
+        EXPECT_EQ(together.n_lost() - lost, alone.n_lost() - lost_alone);
+      }
+    }
+  }
 }
 
 TEST(Largest, OfAnyValues) {

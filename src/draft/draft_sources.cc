@@ -1,6 +1,7 @@
 #include "draft/draft_sources.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 
@@ -14,49 +15,81 @@ void DraftSources::add(Drafter& drafter, int max_draft, DraftKind kind) {
   sources_.push_back(std::move(source));
 }
 
-void DraftSources::make(Ctx& ctx, Source& source, std::span<const int32_t> tokens, int limit) noexcept {
-  const int most = std::min(limit, source.max_draft);
+// Begins the source's draft; makes all of it where it is free.
+void DraftSources::begin(Ctx& ctx, Source& source) noexcept {
   source.drafts.clear();
   source.right = true;
-  if (most < 1 || (source.controller && !source.controller->wants_draft())) return;
-  source.drafter->begin(tokens);
-  Draft draft;
+  source.begun = source.gave_up = false;
+  if (!source.free_drafts() || !wants_draft(source)) return;
+  source.drafter->begin(tokens_);
   do {
-    if (!source.drafter->next(ctx, &draft)) {
+    Draft draft;
+    if (source.drafter->next(ctx, &draft)) {
+      made(source, draft);
+    } else {
+      source.gave_up = true;
       if (source.controller) source.controller->gave_up();
-      return;
     }
-    source.drafts.push_back(draft.token);
-    if (source.controller) source.controller->drafted(draft.p);
-  } while (static_cast<int>(source.drafts.size()) < most && (!source.controller || source.controller->wants_draft()));
+  } while (wants_draft(source));
 }
 
-std::span<const int32_t> DraftSources::draft(Ctx& ctx, std::span<const int32_t> tokens, int limit,
-                                             const Company& company) noexcept {
+bool DraftSources::wants_draft(const Source& source) const noexcept {
+  if (source.gave_up || static_cast<int>(source.drafts.size()) >= std::min(limit_, source.max_draft)) return false;
+  return !source.controller || source.controller->wants_draft();
+}
+
+void DraftSources::made(Source& source, const Draft& draft) noexcept {
+  source.drafts.push_back(draft.token);
+  if (source.controller) source.controller->drafted(draft.p);
+}
+
+void DraftSources::begin(Ctx& ctx, std::span<const int32_t> tokens, int limit, const Company& company) noexcept {
+  tokens_ = tokens;
+  limit_ = limit;
   for (Source& s : sources_) s.drafts.clear();
-  if (costs_ == nullptr) {
-    for (chosen_ = 0;; chosen_++) {
-      make(ctx, sources_[chosen_], tokens, limit);
-      if (!sources_[chosen_].drafts.empty() || chosen_ + 1 == sources_.size()) break;
-    }
-    return sources_[chosen_].drafts;
-  }
+  if (costs_ == nullptr) return begin_first_that_has_any(ctx, 0);
   double best = 0;
   for (size_t i = 0; i < sources_.size(); i++) {
     Source& s = sources_[i];
     s.controller->begin_cycle(limit, company);
-    if (s.free_drafts()) make(ctx, s, tokens, limit);
+    if (s.free_drafts()) begin(ctx, s);
     const double rate = s.free_drafts() ? s.controller->drafted_rate() : s.controller->expected_rate();
     if (rate < best) continue;  // where nothing pays, the last one may probe
     best = rate;
     chosen_ = i;
   }
-  if (!sources_[chosen_].free_drafts()) make(ctx, sources_[chosen_], tokens, limit);
-  return sources_[chosen_].drafts;
+  if (!sources_[chosen_].free_drafts()) begin(ctx, sources_[chosen_]);
 }
 
-int DraftSources::n_to_verify() const noexcept {
-  const Source& s = sources_[chosen_];
+// Of those from `first` on; one that costs a step has some until it says that it has none.
+void DraftSources::begin_first_that_has_any(Ctx& ctx, size_t first) noexcept {
+  for (chosen_ = first;; chosen_++) {
+    Source& s = sources_[chosen_];
+    begin(ctx, s);
+    if (!s.drafts.empty() || !s.free_drafts() || chosen_ + 1 == sources_.size()) return;
+  }
+}
+
+bool DraftSources::wants_draft(const Company& company) noexcept {
+  Source& s = sources_[chosen_];
+  if (s.free_drafts()) return false;  // it has made all
+  if (s.controller) s.controller->meet(company);
+  if (!wants_draft(s)) return false;
+  if (!std::exchange(s.begun, true)) s.drafter->begin(tokens_);
+  return true;
+}
+
+void DraftSources::made_none(Ctx& ctx) noexcept {
+  Source& s = sources_[chosen_];
+  s.gave_up = true;
+  if (s.controller) s.controller->gave_up();
+  if (costs_ == nullptr && s.drafts.empty() && chosen_ + 1 < sources_.size())
+    begin_first_that_has_any(ctx, chosen_ + 1);
+}
+
+int DraftSources::n_to_verify(const Company& company) noexcept {
+  Source& s = sources_[chosen_];
+  if (s.controller) s.controller->meet(company);
   return s.controller ? s.controller->n_to_verify() : static_cast<int>(s.drafts.size());
 }
 

@@ -21,13 +21,20 @@ class DraftSources {
   void add(Drafter& drafter, int max_draft, DraftKind kind);
   bool empty() const noexcept { return sources_.empty(); }
 
-  // Drafts of what follows `tokens`, at most `limit`, valid until the next cycle. There is at least one source.
-  std::span<const int32_t> draft(Ctx& ctx, std::span<const int32_t> tokens, int limit,
-                                 const Company& company = {}) noexcept;
+  // Begins the drafts of a cycle, at most `limit`, of what follows `tokens`, and makes them where they are free. There
+  // is at least one source.
+  void begin(Ctx& ctx, std::span<const int32_t> tokens, int limit, const Company& company = {}) noexcept;
+  // Whether the chosen source's drafter is to make one more, as the company is now; what it made, or that it made none.
+  bool wants_draft(const Company& company = {}) noexcept;
+  Drafter& drafter() const noexcept { return *sources_[chosen_].drafter; }
+  void made(const Draft& draft) noexcept { made(sources_[chosen_], draft); }
+  void made_none(Ctx& ctx) noexcept;
+  // Valid until the next cycle.
+  std::span<const int32_t> drafts() const noexcept { return sources_[chosen_].drafts; }
   // In the order in which they were added; of the running cycle.
   size_t chosen() const noexcept { return chosen_; }
   DraftKind chosen_kind() const noexcept { return sources_[chosen_].kind; }
-  int n_to_verify() const noexcept;                       // of the drafts, the first so many
+  int n_to_verify(const Company& company = {}) noexcept;  // of the drafts, the first so many
   double expected_tokens(int n_verified) const noexcept;  // of the cycle
   // The trunk's token where the drafts have number n, in ascending order, as far as the drafts were right; and for the
   // one after the last that was verified.
@@ -42,14 +49,21 @@ class DraftSources {
     std::optional<DraftController> controller;
     std::vector<int32_t> drafts;  // of the running cycle
     bool right = true;            // all of them so far
+    bool begun = false, gave_up = false;
 
     bool free_drafts() const noexcept { return kind == DraftKind::kFree; }
   };
-  void make(Ctx& ctx, Source& source, std::span<const int32_t> tokens, int limit) noexcept;
+  void begin(Ctx& ctx, Source& source) noexcept;
+  bool wants_draft(const Source& source) const noexcept;
+  void made(Source& source, const Draft& draft) noexcept;
+  void begin_first_that_has_any(Ctx& ctx, size_t first) noexcept;
 
   StepCosts* costs_;
   std::vector<Source> sources_;
   size_t chosen_ = 0;
+  // of the running cycle
+  std::span<const int32_t> tokens_;
+  int limit_ = 0;
 };
 
 }  // namespace nextn

@@ -14,31 +14,62 @@ HeadRows backlog_rows(HeadState& state, std::span<const int32_t> tokens, int n) 
 }  // namespace
 
 void MtpDrafter::begin(std::span<const int32_t> tokens) noexcept {
-  if (!head_.has_text_of(this)) {
-    head_.begin_text(this);
-    n_known_ = 0;
-  }
-  head_.add_text(tokens.subspan(n_known_));
-  n_known_ = tokens.size();
   tokens_ = tokens;
   n_ = 0;
 }
 
-bool MtpDrafter::next(Ctx& ctx, Draft* draft) noexcept {
-  if (n_ == 0) {
-    const HeadRows rows = backlog_rows(state_, tokens_, state_.backlog());
-    hidden_ = model_.head_forward(ctx, {&rows, 1}, HeadOutput::kLast);
-    state_.consume(rows.n);
-    position_ = rows.position + rows.n;
-  } else {
-    // The row lies in the buffer that the pass will fill; it is read before that.
-    const HeadRows row = {&state_, &last_, hidden_.data, position_++, 1};
-    hidden_ = model_.head_forward(ctx, {&row, 1}, HeadOutput::kLast);
+// The head knows one text at a time.
+void MtpDrafter::tell_text() noexcept {
+  if (!head_.has_text_of(this)) {
+    head_.begin_text(this);
+    n_known_ = 0;
   }
-  const TopToken top = head_.best(ctx, hidden_, n_++);
-  *draft = {top.p < p_min_ ? -1 : top.id, top.p};
-  last_ = draft->token;
-  return draft->token >= 0;  // else not sure enough, or a NaN: the trunk will say
+  head_.add_text(tokens_.subspan(n_known_));
+  n_known_ = tokens_.size();
+}
+
+// The row of a further draft lies in the buffer that the pass will fill; it is read before that.
+HeadRows MtpDrafter::rows() noexcept {
+  if (n_ == 0) return backlog_rows(state_, tokens_, state_.backlog());
+  return {&state_, &last_, hidden_.data, position_, 1};
+}
+
+bool MtpDrafter::next(Ctx& ctx, Draft* draft) noexcept {
+  MtpDrafter* const alone[] = {this};
+  next(ctx, alone, draft);
+  return draft->token >= 0;
+}
+
+void MtpDrafter::next(Ctx& ctx, std::span<MtpDrafter* const> drafters, Draft* drafts) noexcept {
+  const size_t n = drafters.size();
+  NEXTN_CHECK(n > 0 && n <= kMostAtOnce);
+  HeadRows rows[kMostAtOnce];
+  DraftTrace* traces[kMostAtOnce];
+  int numbers[kMostAtOnce];
+  TopToken top[kMostAtOnce];
+  for (size_t i = 0; i < n; i++) {
+    rows[i] = drafters[i]->rows();
+    traces[i] = &drafters[i]->trace_;
+    numbers[i] = drafters[i]->n_;
+  }
+  MtpDrafter& any = *drafters.front();
+  const TensorView hidden = any.model_.head_forward(ctx, {rows, n}, HeadOutput::kLast);
+  if (any.head_.needs_text()) {
+    for (size_t i = 0; i < n; i++) {
+      drafters[i]->tell_text();
+      any.head_.best(ctx, hidden.rows_from(static_cast<int64_t>(i), 1), {traces + i, 1}, numbers + i, top + i);
+    }
+  } else {
+    any.head_.best(ctx, hidden, {traces, n}, numbers, top);
+  }
+  for (size_t i = 0; i < n; i++) {
+    MtpDrafter& d = *drafters[i];
+    if (d.n_++ == 0) d.state_.consume(rows[i].n);
+    d.position_ = rows[i].position + rows[i].n;
+    d.hidden_ = hidden.rows_from(static_cast<int64_t>(i), 1);
+    d.last_ = top[i].p < d.p_min_ ? -1 : top[i].id;  // not sure enough, or a NaN: the trunk will say
+    drafts[i] = {d.last_, top[i].p};
+  }
 }
 
 void catch_up_head(Ctx& ctx, Model& model, HeadState& state, std::span<const int32_t> tokens, int n) noexcept {

@@ -10,10 +10,10 @@ namespace nextn {
 
 class MtpDrafter final : public Drafter {
  public:
-  // Ends before the first draft whose probability is below p_min. All references outlive the drafter. Drafters that
-  // share a DraftHead make their drafts one after the other; of a cycle's, it learns from the last one's.
-  MtpDrafter(Model& model, HeadState& state, DraftHead& head, float p_min)
-      : model_(model), state_(state), head_(head), p_min_(p_min) {
+  // Ends before the first draft whose probability is below p_min. max_draft: of a cycle. All references outlive the
+  // drafter. Throws Error{kSystem}.
+  MtpDrafter(Model& model, HeadState& state, DraftHead& head, int max_draft, float p_min)
+      : model_(model), state_(state), head_(head), trace_(model.info().n_embd, max_draft), p_min_(p_min) {
     head.begin_text(this);
   }
 
@@ -21,14 +21,22 @@ class MtpDrafter final : public Drafter {
   // The first step is the catch-up too: rows that the trunk has accepted since get their keys and values in the same
   // pass (D6).
   bool next(Ctx& ctx, Draft* draft) noexcept override;
-  void saw(Ctx& ctx, int n, int32_t token) noexcept override {
-    if (head_.has_text_of(this)) head_.saw(ctx, n, token);
-  }
+  static constexpr size_t kMostAtOnce = 64;
+  // One more token of each of at most kMostAtOnce sequences' drafts in one pass of the head; their n_rows() together
+  // are at most the rows of a step. All draft with the same model and DraftHead. A draft's token is negative where
+  // there is none to be had.
+  static void next(Ctx& ctx, std::span<MtpDrafter* const> drafters, Draft* drafts) noexcept;
+  int n_rows() const noexcept { return n_ == 0 ? state_.backlog() : 1; }  // of the pass that makes the next
+  void saw(Ctx& ctx, int n, int32_t token) noexcept override { head_.saw(ctx, trace_, n, token); }
 
  private:
+  HeadRows rows() noexcept;
+  void tell_text() noexcept;
+
   Model& model_;
   HeadState& state_;
   DraftHead& head_;
+  DraftTrace trace_;
   float p_min_;
   size_t n_known_ = 0;  // tokens of the text that head_ has been told
   // of the running draft

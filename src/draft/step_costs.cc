@@ -21,7 +21,10 @@ constexpr double kMaxSurprise = 0.5, kMinSurprise = -2;
 }  // namespace
 
 StepCosts::StepCosts(std::vector<double> verify_ms, DraftMs head, DraftMs model)
-    : verify_(std::move(verify_ms)), draft_{head, model, {0, 0}}, verify_own_(verify_.size()) {
+    : verify_(std::move(verify_ms)),
+      draft_{head, model, {0, 0}},
+      verify_own_(verify_.size()),
+      shared_own_(verify_.size()) {
   NEXTN_CHECK(!verify_.empty());
   // More rows never cost less: where a measurement says so it was disturbed, and the larger number is the safer one.
   for (size_t i = 1; i < verify_.size(); i++) verify_[i] = std::max(verify_[i], verify_[i - 1]);
@@ -46,9 +49,20 @@ double StepCosts::verify(int rows) const noexcept {
   return last + rise * static_cast<double>(i - (n - 1));
 }
 
-double StepCosts::drafts(DraftKind kind, int n) const noexcept {
-  const size_t i = static_cast<size_t>(kind);
-  return n == 0 ? 0 : (draft_[i].first + (n - 1) * draft_[i].next) * std::exp(draft_own_[i].factor + drift_);
+size_t StepCosts::shared_entry(int sequences) const noexcept {
+  return std::min(static_cast<size_t>(sequences), verify_.size()) - 1;
+}
+
+// A pass over the rows of several sequences is thought to take more as a step of the trunk does, until it is seen.
+double StepCosts::pass(DraftKind kind, int i, int sequences) const noexcept {
+  const DraftMs& ms = draft_[static_cast<size_t>(kind)];
+  const double alone = (i == 0 ? ms.first : ms.next) * std::exp(draft_own_[static_cast<size_t>(kind)].factor + drift_);
+  if (sequences == 1) return alone;
+  return alone * verify(sequences) / verify(1) * std::exp(shared_own_[shared_entry(sequences)].factor);
+}
+
+double StepCosts::drafts(DraftKind kind, int n, int sequences) const noexcept {
+  return n == 0 ? 0 : pass(kind, 0, sequences) + (n - 1) * pass(kind, 1, sequences);
 }
 
 double StepCosts::saw(Own* own, double expected, double ms) noexcept {
@@ -62,6 +76,7 @@ double StepCosts::saw(Own* own, double expected, double ms) noexcept {
   };
   for (Own& o : verify_own_) pass(o);
   for (Own& o : draft_own_) pass(o);
+  for (Own& o : shared_own_) pass(o);
   drift_ += kDriftRate * surprise;
   return rate * surprise;
 }
@@ -77,10 +92,13 @@ void StepCosts::saw_verify(int rows, double ms) noexcept {
   }
 }
 
-void StepCosts::saw_drafts(DraftKind kind, int n, double ms) noexcept {
-  if (kind == DraftKind::kFree) return;
-  Own& own = draft_own_[static_cast<size_t>(kind)];
-  own.factor += saw(&own, drafts(kind, n), ms);
+void StepCosts::saw_drafts(DraftKind kind, std::span<const int> sequences, double ms) noexcept {
+  if (kind == DraftKind::kFree || sequences.empty()) return;
+  double expected = 0;
+  for (size_t i = 0; i < sequences.size(); i++) expected += pass(kind, static_cast<int>(i), sequences[i]);
+  const int most = sequences.front();
+  Own& own = most == 1 ? draft_own_[static_cast<size_t>(kind)] : shared_own_[shared_entry(most)];
+  own.factor += saw(&own, expected, ms);
 }
 
 }  // namespace nextn

@@ -36,13 +36,14 @@ class StepCosts {
   static StepCosts guess(int max_rows);
 
   int max_rows() const noexcept { return static_cast<int>(verify_.size()); }  // of the table
-  double verify(int rows) const noexcept;               // rows >= 1; beyond the table as its last steps rise
-  double drafts(DraftKind kind, int n) const noexcept;  // n drafts in a cycle; 0 for none, and for free ones
+  double verify(int rows) const noexcept;  // rows >= 1; beyond the table as its last steps rise
+  // The passes that give each of `sequences` sequences n drafts of a cycle; 0 for none, and for free ones.
+  double drafts(DraftKind kind, int n, int sequences = 1) const noexcept;
 
-  // A step of `rows` rows took ms, which says nothing about rows beyond the table; n > 0 drafts took ms, which says
-  // nothing about free ones.
+  // A step of `rows` rows took ms, which says nothing about rows beyond the table.
   void saw_verify(int rows, double ms) noexcept;
-  void saw_drafts(DraftKind kind, int n, double ms) noexcept;
+  // The passes of a cycle's drafts took ms; sequences[i]: that had draft i made. Says nothing about free ones.
+  void saw_drafts(DraftKind kind, std::span<const int> sequences, double ms) noexcept;
 
   // As they were measured, without corrections.
   std::span<const double> measured_verify() const noexcept { return verify_; }
@@ -50,6 +51,7 @@ class StepCosts {
 
  private:
   double of_table(size_t i) const noexcept;
+  double pass(DraftKind kind, int i, int sequences) const noexcept;
 
   // What one cost departs from the table, as the logarithm of a factor.
   struct Own {
@@ -58,11 +60,13 @@ class StepCosts {
   };
   // The part of a surprise that goes to `own`; the other part goes to the drift.
   double saw(Own* own, double expected, double ms) noexcept;
+  size_t shared_entry(int sequences) const noexcept;
 
   std::vector<double> verify_;  // by rows - 1
   DraftMs draft_[3];            // by kind
   std::vector<Own> verify_own_;
   Own draft_own_[3];
+  std::vector<Own> shared_own_;  // of passes that several sequences share, on top of that, by their number - 1
   double drift_ = 0;
 };
 

@@ -108,7 +108,7 @@ class Meter {
 
   DraftMs head_drafts() {
     session_.head_state()->clear();
-    MtpDrafter drafter(engine_.model(), *session_.head_state(), engine_.draft_head(), 0);
+    MtpDrafter drafter(engine_.model(), *session_.head_state(), engine_.draft_head(), engine_.options().max_draft, 0);
     return drafts(drafter);
   }
 

@@ -1,6 +1,7 @@
 #include "engine/decoding.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "engine/draft_model.h"
@@ -12,6 +13,13 @@ namespace {
 double ms_between(std::chrono::steady_clock::time_point start, std::chrono::steady_clock::time_point end) {
   return std::chrono::duration<double, std::milli>(end - start).count();
 }
+
+// A drafter of one sequence has every pass to itself.
+constexpr std::array<int, kMaxDraftLimit> kAlone = [] {
+  std::array<int, kMaxDraftLimit> ones;
+  ones.fill(1);
+  return ones;
+}();
 
 }  // namespace
 
@@ -57,7 +65,7 @@ void Decoding::add_sources() {
     add(*suffix_drafter_, params_.suffix_max, DraftKind::kFree);
   }
   if (s_.head_) {
-    head_drafter_.emplace(engine_.model(), *s_.head_, engine_.draft_head(), params_.draft_p_min);
+    head_drafter_.emplace(engine_.model(), *s_.head_, engine_.draft_head(), most, params_.draft_p_min);
     add(*head_drafter_, params_.draft_max, DraftKind::kHead);
   }
   if (s_.draft_ && params_.model_max > 0) {
@@ -69,11 +77,10 @@ void Decoding::add_sources() {
 
 // ------------------------------------------------------------------------------------------------ into a step
 
-bool Decoding::begin_step(int prompt_rows, int drafts, const Company& company) noexcept {
+bool Decoding::begin_step(int prompt_rows) noexcept {
   draft_ms_ = 0;
   if (params_.stop != nullptr && params_.stop->load(std::memory_order_relaxed)) end(EndReason::kInterrupt);
-  const int64_t length = s_.state_.length(), room = engine_.options().n_ctx - length;
-  if (!reading() && room == 0) end(EndReason::kContext);
+  if (!reading() && room() == 0) end(EndReason::kContext);
   if (ended_) return false;
   reads_ = reading();
   if (reads_) {
@@ -82,30 +89,59 @@ bool Decoding::begin_step(int prompt_rows, int drafts, const Company& company) n
         s_.prompt_step(static_cast<int>(std::min(left.size(), static_cast<size_t>(prompt_rows))), std::ssize(left));
     step_ = {&s_.state_, left.data(), n - n_behind, n_behind};
     n_logits_ = n == static_cast<int>(left.size()) && params_.n_predict != 0 ? 1 : 0;
-    return true;
+  } else {
+    tokens_[0] = s_.tokens_.back();
+    step_ = {&s_.state_, tokens_.data(), 1, 0};
+    n_logits_ = 1;
   }
-  const auto start = Clock::now();
-  const std::span<const int32_t> made = draft(room, drafts, company);
-  n_drafted_ = static_cast<int>(made.size());
-  const int n_drafts = n_to_verify(n_drafted_);
-  draft_ms_ = ms_between(start, Clock::now());
-  tokens_[0] = s_.tokens_.back();
-  std::copy_n(made.begin(), n_drafts, tokens_.begin() + 1);
-  step_ = {&s_.state_, tokens_.data(), 1, n_drafts};
-  n_logits_ = 1 + n_drafts;
   return true;
 }
 
-std::span<const int32_t> Decoding::draft(int64_t room, int most, const Company& company) noexcept {
-  const int64_t left = params_.n_predict < 0 ? room : params_.n_predict - static_cast<int64_t>(out_.tokens.size());
-  const int limit = static_cast<int>(std::max<int64_t>(0, std::min<int64_t>({max_draft_, most, left - 1, room - 1})));
-  if (sources_.empty()) return {};
-  return sources_.draft(engine_.ctx(), s_.tokens_, limit < params_.draft_min ? 0 : limit, company);
+int64_t Decoding::room() const noexcept {
+  return engine_.options().n_ctx - s_.state_.length();
 }
 
-int Decoding::n_to_verify(int n_drafted) const noexcept {
-  const int n = n_drafted == 0 ? 0 : sources_.n_to_verify();
-  return n < params_.draft_min ? 0 : n;
+void Decoding::begin_drafts(int most, const Company& company) noexcept {
+  const int64_t left = params_.n_predict < 0 ? room() : params_.n_predict - static_cast<int64_t>(out_.tokens.size());
+  const int limit = static_cast<int>(std::max<int64_t>(0, std::min<int64_t>({max_draft_, most, left - 1, room() - 1})));
+  const auto start = Clock::now();
+  sources_.begin(engine_.ctx(), s_.tokens_, limit < params_.draft_min ? 0 : limit, company);
+  draft_ms_ += ms_between(start, Clock::now());
+  step_.n_draft = static_cast<int>(sources_.drafts().size());
+}
+
+bool Decoding::wants_draft(const Company& company) noexcept {
+  return sources_.wants_draft(company);
+}
+
+MtpDrafter* Decoding::head_drafter() noexcept {
+  return head_drafter_ && &sources_.drafter() == &*head_drafter_ ? &*head_drafter_ : nullptr;
+}
+
+void Decoding::make_draft() noexcept {
+  const auto start = Clock::now();
+  Draft draft = {-1, 0};
+  if (!sources_.drafter().next(engine_.ctx(), &draft)) draft.token = -1;
+  made(draft, ms_between(start, Clock::now()));
+}
+
+void Decoding::made(const Draft& draft, double ms) noexcept {
+  draft_ms_ += ms;
+  draft.token >= 0 ? sources_.made(draft) : sources_.made_none(engine_.ctx());
+  step_.n_draft = static_cast<int>(sources_.drafts().size());
+}
+
+void Decoding::end_drafts(const Company& company) noexcept {
+  const int n_made = static_cast<int>(sources_.drafts().size());
+  int n = n_made == 0 ? 0 : sources_.n_to_verify(company);
+  if (n < params_.draft_min) n = 0;
+  if (params_.adaptive && head_drafter() == nullptr) {
+    engine_.costs().saw_drafts(sources_.chosen_kind(), {kAlone.data(), static_cast<size_t>(n_made)}, draft_ms_);
+  }
+  std::copy_n(sources_.drafts().begin(), n, tokens_.begin() + 1);
+  out_.stats.unverified += n_made - n;
+  step_.n_draft = n;
+  n_logits_ = 1 + n;
 }
 
 double Decoding::expected_tokens() const noexcept {
@@ -159,7 +195,6 @@ void Decoding::verify(const StepResult& result, Clock::time_point start) {
 
   for (int i = 0; i < n_drafts; i++) out_.stats.drafted[static_cast<size_t>(i)]++;
   count(n_drafts, std::min(n - 1, n_drafts));
-  out_.stats.unverified += n_drafted_ - n_drafts;
   out_.stats.lengths[static_cast<size_t>(n_drafts)]++;
   out_.stats.draft_ms += draft_ms_;
   out_.stats.verify_ms += verify_ms;

@@ -40,10 +40,22 @@ class Decoding {
   bool ended() const noexcept { return ended_; }
   bool reading() const noexcept { return n_read() < prompt_.size(); }  // rows of the prompt come next
 
-  // Makes the rows of the next step: at most `prompt_rows` of the prompt, or the last token and at most `drafts`
-  // drafts. False where there are none, because it ended.
-  bool begin_step(int prompt_rows, int drafts, const Company& company) noexcept;
+  // Makes the rows of the next step: at most `prompt_rows` of the prompt, or the last token, which drafts may follow.
+  // False where there are none, because it ended.
+  bool begin_step(int prompt_rows) noexcept;
+  // Where the last token is to be followed by at most `most` drafts: chooses who makes them. Then, as long as it wants
+  // one more, the drafter makes it, or the head's, where that is the one, for several decodings at once.
+  bool can_draft() const noexcept { return !sources_.empty(); }
+  void begin_drafts(int most, const Company& company) noexcept;
+  bool wants_draft(const Company& company) noexcept;
+  MtpDrafter* head_drafter() noexcept;  // nullptr: another one's turn
+  void make_draft() noexcept;
+  void made(const Draft& draft, double ms) noexcept;  // its share of the pass; a negative token: none is to be had
+  // How many of them the step verifies.
+  void end_drafts(const Company& company) noexcept;
+
   const SequenceRows& rows() const noexcept { return step_; }
+  int n_rows() const noexcept { return step_.n_sure + step_.n_draft; }
   int n_logits() const noexcept { return n_logits_; }
   // Tokens that the step is expected to give, and what its drafts took.
   double expected_tokens() const noexcept;
@@ -60,12 +72,11 @@ class Decoding {
   using Clock = std::chrono::steady_clock;
 
   size_t n_read() const noexcept;
+  int64_t room() const noexcept;  // for rows, in the context
   void read(const StepResult& result);
   void verify(const StepResult& result, Clock::time_point start);
   void count(int n_drafts, int n_right) noexcept;
   void add_sources();
-  std::span<const int32_t> draft(int64_t room, int most, const Company& company) noexcept;
-  int n_to_verify(int n_drafted) const noexcept;
   Sample choose(const StepResult& result, int r);
   void take(const Sample& sample, const float* logits, bool drafted);
   void emit(const std::string& text);
@@ -95,7 +106,7 @@ class Decoding {
   std::vector<int32_t> tokens_;  // the last one, then the drafts that are verified
   SequenceRows step_ = {};
   bool reads_ = false;  // its rows are the prompt's
-  int n_logits_ = 0, n_drafted_ = 0;
+  int n_logits_ = 0;
   double draft_ms_ = 0;
 };
 

@@ -119,12 +119,13 @@ std::string help(const EngineOptions& options, const gguf::File& file, const Mod
 }  // namespace
 
 int64_t effective_draft_vocab(const EngineOptions& options, const Model& model) noexcept {
-  return model.weights().file_tile_bytes() > 0 ? kDraftVocabFull : options.draft_vocab;
+  return model.weights().file_tile_bytes() > 0 || options.max_draft == 0 ? kDraftVocabFull : options.draft_vocab;
 }
 
 uint64_t draft_head_bytes(const EngineOptions& options, const Model& model) noexcept {
   if (!model.info().has_head) return 0;
-  return DraftHead::size_bytes(model.head_lm_weight(), effective_draft_vocab(options, model), options.max_draft);
+  return DraftHead::size_bytes(model.head_lm_weight(), effective_draft_vocab(options, model), options.n_parallel) +
+         static_cast<uint64_t>(options.n_sessions) * DraftTrace::size_bytes(model.info().n_embd, options.max_draft);
 }
 
 // An estimate, on the large side: what the tokenizer and the file's metadata hold, and the program's own code and data.

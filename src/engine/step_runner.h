@@ -20,13 +20,26 @@ class StepRunner {
 
  private:
   void begin(std::span<Decoding* const> decodings, int prompt_rows);
+  void draft();
+  void choose_round();
+  void make_round();
+  Company company_of(const Decoding& d) const noexcept;
+  template <class Change>
+  void change(Decoding& d, const Change& change) noexcept;
   TensorView gather(const TensorView& hidden, int n_logits);
 
   Engine& engine_;
-  size_t first_ = 0;  // who drafts first, in turn
+  size_t turn_ = 0;  // who drafts first
   // of the running step
   std::vector<Decoding*> in_step_;
   std::vector<SequenceRows> rows_;
+  Company all_;    // everything in it
+  int spare_ = 0;  // rows of logits
+  std::vector<Decoding*> drafting_, in_round_, before_;
+  std::vector<MtpDrafter*> heads_;  // of the round
+  std::vector<Draft> made_;         // by them
+  std::vector<int> passes_;         // of the head in the step: how many sequences each was for
+  double passes_ms_ = 0;
 };
 
 }  // namespace nextn

@@ -22,19 +22,22 @@ int tasks(int64_t n, int64_t run) {
 
 }  // namespace
 
-size_t Sketch::size_bytes(const Weight& w) noexcept {
-  const size_t k = static_cast<size_t>(w.k), rows = static_cast<size_t>(sketch_tiles(w) * kSketchRows);
-  return rows * (k / 8 + sizeof(float)) + k * (sizeof(float) + 4) + k / kSketchBlock * sizeof(int16_t);
+size_t Sketch::size_bytes(const Weight& w, int max_rows) noexcept {
+  const size_t k = static_cast<size_t>(w.k), rows = static_cast<size_t>(sketch_tiles(w) * kSketchRows),
+               query = 4 * k + k / kSketchBlock * sizeof(int16_t);
+  return rows * (k / 8 + sizeof(float)) + k * sizeof(float) +
+         static_cast<size_t>(max_rows) * (query + sizeof(SketchArgs));
 }
 
-Sketch::Sketch(Ctx& ctx, const Weight& w)
+Sketch::Sketch(Ctx& ctx, const Weight& w, int max_rows)
     : k_(w.k),
       n_tiles_(sketch_tiles(w)),
       signs_(static_cast<size_t>(n_tiles_ * kSketchRows * k_ / 8)),
       scale_(static_cast<size_t>(n_tiles_ * kSketchRows) * sizeof(float)),
       size_(static_cast<size_t>(k_) * sizeof(float)),
-      tables_(static_cast<size_t>(4 * k_)),
-      scales_(static_cast<size_t>(k_ / kSketchBlock) * sizeof(int16_t)) {
+      tables_(static_cast<size_t>(4 * k_ * max_rows)),
+      scales_(static_cast<size_t>(k_ / kSketchBlock * max_rows) * sizeof(int16_t)),
+      looks_(static_cast<size_t>(max_rows)) {
   AlignedBuffer columns(static_cast<size_t>(2 * k_) * sizeof(float));
   float* const mean = columns.as<float>();
   float* const inverse = mean + k_;
@@ -81,20 +84,29 @@ void Sketch::measure_columns(Ctx& ctx, const Weight& w, float* mean) noexcept {
   });
 }
 
-bool Sketch::first_look(Ctx& ctx, float* best, const float* x, int64_t n_tiles,
-                        std::span<const int32_t> more) noexcept {
-  SketchArgs args = {signs_.data(), scale_.as<float>(), k_, {}, best};
-  if (!make_sketch_query(x, size_.as<float>(), k_, tables_.data(), scales_.as<int16_t>(), &args.query)) return false;
+// A task looks at its tiles for one row after the other: they come from memory once.
+void Sketch::first_look(Ctx& ctx, float* best, const TensorView& x, int64_t n_tiles, std::span<const int32_t> more,
+                        bool* finite) noexcept {
+  size_t n_looks = 0;
+  for (int64_t r = 0; r < x.rows; r++) {
+    SketchArgs& look = looks_[n_looks];
+    look = {signs_.data(), scale_.as<float>(), k_, {}, best + r * n_estimates()};
+    finite[r] = make_sketch_query(x.row(r), size_.as<float>(), k_, tables_.data() + 4 * k_ * r,
+                                  scales_.as<int16_t>() + k_ / kSketchBlock * r, &look.query);
+    n_looks += finite[r];
+  }
   const int64_t n = std::min(n_tiles_, (n_tiles + kTilesOfOne - 1) / kTilesOfOne),
                 n_more = static_cast<int64_t>(more.size());
   const int n_tasks = tasks(n, kRun);
+  const auto look_at = [&](int64_t first, int64_t end) {
+    for (size_t i = 0; i < n_looks; i++) ctx.kernels.sketch(looks_[i], first, end);
+  };
   ctx.pool.run(n_tasks + tasks(n_more, kRun), [&](int task) {
-    if (task < n_tasks) return ctx.kernels.sketch(args, task * kRun, std::min(n, (task + 1) * kRun));
+    if (task < n_tasks) return look_at(task * kRun, std::min(n, (task + 1) * kRun));
     for (int64_t i = (task - n_tasks) * kRun; i < std::min(n_more, (task - n_tasks + 1) * kRun); i++) {
-      ctx.kernels.sketch(args, more[static_cast<size_t>(i)], more[static_cast<size_t>(i)] + 1);
+      look_at(more[static_cast<size_t>(i)], more[static_cast<size_t>(i)] + 1);
     }
   });
-  return true;
 }
 
 }  // namespace nextn::ops

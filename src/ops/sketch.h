@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "ops/ctx.h"
@@ -14,16 +15,19 @@ class Sketch {
  public:
   Sketch() = default;
   // Reads all of w, whose width sketchable() accepts. Throws Error{kSystem} when the memory is not to be had.
-  Sketch(Ctx& ctx, const Weight& w);
+  // max_rows: of a look.
+  Sketch(Ctx& ctx, const Weight& w, int max_rows = 1);
 
   static bool sketchable(const Weight& w) noexcept { return w.k % kSketchInputs == 0; }
   // What a sketch of w takes, room for a query and for estimates included.
-  static size_t size_bytes(const Weight& w) noexcept;
+  static size_t size_bytes(const Weight& w, int max_rows = 1) noexcept;
 
-  // Estimates the outputs of w for the row x (k floats): best[t] is the largest one of w's tile t, for the first
-  // n_tiles tiles and for those of the sketch tiles in `more`, four of w's each: 4i .. 4i + 3 for an i in `more`.
-  // Estimates are on a scale of their own, which differs from row to row of x. False where x is not finite.
-  bool first_look(Ctx& ctx, float* best, const float* x, int64_t n_tiles, std::span<const int32_t> more) noexcept;
+  // Estimates the outputs of w for the rows of x (R, k): best (R, n_estimates()) gets in place t of a row the largest
+  // one of w's tile t, for the first n_tiles tiles and for those of the sketch tiles in `more`, four of w's each:
+  // 4i .. 4i + 3 for an i in `more`. Estimates are on a scale of their own, which differs from row to row. Of a row
+  // that is not finite, finite[r] is false and its estimates stay as they were.
+  void first_look(Ctx& ctx, float* best, const TensorView& x, int64_t n_tiles, std::span<const int32_t> more,
+                  bool* finite) noexcept;
 
   // Floats that `best` needs.
   int64_t n_estimates() const noexcept { return 4 * n_tiles_; }
@@ -33,7 +37,8 @@ class Sketch {
 
   int64_t k_ = 0, n_tiles_ = 0;         // n_tiles_: of the sketch
   AlignedBuffer signs_, scale_, size_;  // bytes; (rows), (k) floats
-  AlignedBuffer tables_, scales_;       // room for a query
+  AlignedBuffer tables_, scales_;       // room for the queries of a look
+  std::vector<SketchArgs> looks_;       // one a row
 };
 
 }  // namespace nextn::ops

@@ -63,7 +63,7 @@ TEST_P(Allocation, AStepTakesNoMemory) {
   std::vector<int32_t> text(kPrompt);
   for (int i = 0; i < kPrompt; i++) text[static_cast<size_t>(i)] = (i * 37 + 11) % n_vocab;
   text.reserve(static_cast<size_t>(options.n_ctx));
-  MtpDrafter drafter(model, head, engine.draft_head(), 0);
+  MtpDrafter drafter(model, head, engine.draft_head(), engine.options().max_draft, 0);
 
   const int64_t before = g_allocations;
   const auto forward = [&](const int32_t* ids, int n_sure, int n_draft) {
