@@ -133,8 +133,12 @@ Expr JsonText::chars(const CodePointSet& set) {
   return b_.choice(any);
 }
 
+Expr JsonText::allowed(Expr written) {
+  return forbidden_.empty() ? written : b_.without(written, forbidden_);
+}
+
 Expr JsonText::quoted(Expr content) {
-  return b_.sequence({b_.literal("\""), content, b_.literal("\"")});
+  return allowed(b_.sequence({b_.literal("\""), content, b_.literal("\"")}));
 }
 
 Expr JsonText::quoted_text(std::string_view text) {
@@ -148,7 +152,7 @@ Expr JsonText::quoted_text(std::string_view text) {
       written += escaped(*c);
     }
   }
-  return b_.literal(written + "\"");
+  return allowed(b_.literal(written + "\""));
 }
 
 Expr JsonText::any_rest() {
@@ -174,7 +178,8 @@ Expr JsonText::string_except(const std::vector<std::string>& texts) {
       fail(ErrorCode::kRequest, "{}: expected keys of at most {} characters, found {}", b_.what(), kMaxKey, n);
     branch->is_text = true;
   }
-  const Expr rest = rule(rest_, "the rest of a key", &JsonText::any_rest);
+  // `without` calls no rules.
+  const Expr rest = forbidden_.empty() ? rule(rest_, "the rest of a key", &JsonText::any_rest) : any_rest();
   const auto differs = [&](auto&& self, const Branch& branch) -> Expr {
     std::vector<Expr> any;
     CodePointSet taken;

@@ -22,8 +22,9 @@ class JsonText {
   static constexpr int kMaxSpaces = 64, kMaxTabs = 16;
   static constexpr int kMaxDigits = 18, kMaxFraction = 24;
 
-  // The builder must outlive it.
-  explicit JsonText(GrammarBuilder& builder) : b_(builder) {}
+  // forbidden: texts that no string may have within as it is written. The builder must outlive it.
+  explicit JsonText(GrammarBuilder& builder, std::vector<std::string> forbidden = {})
+      : b_(builder), forbidden_(std::move(forbidden)) {}
 
   Expr value();
   Expr object();  // any
@@ -49,6 +50,7 @@ class JsonText {
   Expr comma();
 
  private:
+  Expr allowed(Expr written);
   Expr space();
   Expr rule(std::optional<RuleId>& id, const char* name, Expr (JsonText::*body)());
   Expr any_value();
@@ -60,6 +62,7 @@ class JsonText {
   Expr any_rest();
 
   GrammarBuilder& b_;
+  const std::vector<std::string> forbidden_;
   std::optional<RuleId> value_, object_, array_, string_, space_, number_, rest_;
 };
 

@@ -5,6 +5,7 @@
 #include <random>
 #include <thread>
 
+#include "grammar/builder.h"
 #include "grammar/gbnf.h"
 #include "grammar/json_schema.h"
 #include "grammar/matches_of_test.h"
@@ -62,6 +63,11 @@ std::vector<std::shared_ptr<const Grammar>> all_grammars() {
   for (const char* text : kGrammars) all.push_back(parse_gbnf(text));
   for (const char* pattern : {"[^\\n]*", ".{0,12}", "(?:ab|abc)*[\u4e00-\u9fff]{2,}.*", "[^\"]*\"x"})
     all.push_back(parse_regex(pattern));
+  GrammarBuilder builder("without");
+  const RuleId root = builder.declare("root");
+  const Expr any = builder.repeat(builder.chars(CodePointSet::all()), 0, kUnbounded);
+  builder.define(root, builder.sequence({builder.without(any, {"ab\"", "bc"}), builder.literal("bc")}));
+  all.push_back(builder.build(root));
   all.push_back(json_object_grammar());
   for (
       const char* schema :
