@@ -72,6 +72,10 @@ Expr JsonText::space() {
   return rule(space_, "whitespace", &JsonText::any_space);
 }
 
+Expr JsonText::bare() {
+  return rule(bare_, "text", &JsonText::any_bare);
+}
+
 Expr JsonText::any_value() {
   return b_.choice({object(), array(), string(), number(), boolean(), null()});
 }
@@ -131,6 +135,10 @@ Expr JsonText::chars(const CodePointSet& set) {
     for (char32_t c = first; c <= last; c++) any.push_back(b_.literal(escaped(c)));
   }
   return b_.choice(any);
+}
+
+Expr JsonText::any_bare() {
+  return allowed(b_.repeat(b_.chars(CodePointSet::all()), 0, kUnbounded));
 }
 
 Expr JsonText::allowed(Expr written) {

@@ -22,7 +22,8 @@ class JsonText {
   static constexpr int kMaxSpaces = 64, kMaxTabs = 16;
   static constexpr int kMaxDigits = 18, kMaxFraction = 24;
 
-  // forbidden: texts that no string may have within as it is written. The builder must outlive it.
+  // forbidden: texts that no string may have within as it is written, because of what stands around the JSON. The
+  // builder must outlive it.
   explicit JsonText(GrammarBuilder& builder, std::vector<std::string> forbidden = {})
       : b_(builder), forbidden_(std::move(forbidden)) {}
 
@@ -43,6 +44,9 @@ class JsonText {
   Expr string_except(const std::vector<std::string>& texts);
   Expr constant(const nlohmann::ordered_json& value, int depth = 0);
 
+  Expr bare();                 // any text, without quotes
+  Expr allowed(Expr written);  // but for what has forbidden texts within; it calls no rule
+
   Expr member(Expr key, Expr value);                               // of an object
   Expr braces(Expr members);                                       // { and } around them
   Expr members(const std::vector<GrammarBuilder::Item>& members);  // with commas between
@@ -50,7 +54,6 @@ class JsonText {
   Expr comma();
 
  private:
-  Expr allowed(Expr written);
   Expr space();
   Expr rule(std::optional<RuleId>& id, const char* name, Expr (JsonText::*body)());
   Expr any_value();
@@ -60,10 +63,11 @@ class JsonText {
   Expr any_space();
   Expr any_number();
   Expr any_rest();
+  Expr any_bare();
 
   GrammarBuilder& b_;
   const std::vector<std::string> forbidden_;
-  std::optional<RuleId> value_, object_, array_, string_, space_, number_, rest_;
+  std::optional<RuleId> value_, object_, array_, string_, space_, number_, rest_, bare_;
 };
 
 }  // namespace nextn::grammar

@@ -44,7 +44,6 @@ class SchemaCompiler {
     };
     Kind kind;
     std::function<bool(const std::string&)> is_itself;  // whether this text is read as the string that it is
-    std::vector<std::string> forbidden;                 // texts that it may not have within
   };
 
   // path: the root's, in messages. All must outlive it. All that follows throws as parse_json_schema.
@@ -99,7 +98,6 @@ class SchemaCompiler {
   Expr constants(const Place& at);
   std::vector<Property> properties(const Place& at) const;
   bool is_bare(BareText::Kind least) const { return bare_ != nullptr && bare_->kind <= least; }
-  Expr bare(Expr text);
   std::optional<int> count(const Place& at, const char* key);
   void check_bounds(const Place& at, const char* key, int min, int max);
   Expr string(const Place& at);

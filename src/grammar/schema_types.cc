@@ -94,7 +94,7 @@ Expr SchemaCompiler::constants(const Place& at) {
                          (at["enum"].is_array() && std::ranges::find(at["enum"], value) != at["enum"].end());
     if (!fits || !in_enum) continue;
     if (bare_ != nullptr && value.is_string() && bare_->is_itself(value.get<std::string>())) {
-      any.push_back(bare(b_.literal(value.get_ref<const std::string&>())));
+      any.push_back(text_.allowed(b_.literal(value.get_ref<const std::string&>())));
     } else if (!is_bare(BareText::Kind::kString)) {
       any.push_back(text_.constant(value));
     }
@@ -126,7 +126,7 @@ Expr SchemaCompiler::string(const Place& at) {
   const bool is_bare = this->is_bare(
       at.has("pattern") || at.has("format") || has_length ? BareText::Kind::kString : BareText::Kind::kStringOrNull);
   const CharWriter write = [&](const CodePointSet& set) { return is_bare ? b_.chars(set) : text_.chars(set); };
-  const auto whole = [&](Expr content) { return is_bare ? bare(content) : text_.quoted(content); };
+  const auto whole = [&](Expr content) { return is_bare ? text_.allowed(content) : text_.quoted(content); };
   if (at.has("pattern")) {
     if (!at["pattern"].is_string()) at.error("pattern", "expected a string");
     return whole(
@@ -137,14 +137,10 @@ Expr SchemaCompiler::string(const Place& at) {
     if (!pattern) at.error("format", fmt::format("expected one of {}", known_formats()));
     return whole(regex_expr(b_, *pattern, at.path_of("format"), RegexMatch::kWhole, write));
   }
-  if (!has_length && !is_bare) return text_.string();
+  if (!has_length) return is_bare ? text_.bare() : text_.string();
   const int min = count(at, "minLength").value_or(0), max = count(at, "maxLength").value_or(kUnbounded);
   check_bounds(at, "maxLength", min, max);
   return whole(b_.repeat(is_bare ? b_.chars(CodePointSet::all()) : text_.character(), min, max));
-}
-
-Expr SchemaCompiler::bare(Expr text) {
-  return bare_->forbidden.empty() ? text : b_.without(text, bare_->forbidden);
 }
 
 Expr SchemaCompiler::number(const Place& at, bool integer) {
