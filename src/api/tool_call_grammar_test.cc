@@ -147,6 +147,8 @@ TEST(ToolCallGrammar, BareValuesAreWrittenAsTheyAreRead) {
   // The rest is JSON: a bare 12 would be a number.
   EXPECT_TRUE(takes("{}", "\"12\""));
   EXPECT_FALSE(takes("{}", "text"));
+  EXPECT_TRUE(takes(R"({"type": ["string", "integer"]})", "\"1.5\""));
+  EXPECT_FALSE(takes(R"({"type": ["string", "integer"]})", "1.5"));
   EXPECT_TRUE(takes(R"({"enum": ["a", "12", 12, null]})", "a"));
   EXPECT_TRUE(takes(R"({"enum": ["a", "12", null]})", "\"12\""));
   EXPECT_FALSE(takes(R"({"enum": ["a", "12", null]})", "12"));
