@@ -78,6 +78,24 @@ std::vector<std::shared_ptr<const Grammar>> all_grammars() {
   return all;
 }
 
+TEST(MatcherTest, WhetherOneOfSomeTextsMustFollow) {
+  const auto must = [](const char* gbnf, std::string_view before, const std::vector<std::string_view>& texts) {
+    Matcher matcher(parse_gbnf(gbnf), small_trie());
+    for (const char c : before) EXPECT_TRUE(matcher.accept(static_cast<uint8_t>(c)));
+    return matcher.must_begin_with_one_of(texts);
+  };
+  EXPECT_TRUE(must(R"(root ::= "<a>b" | "c")", "", {"<a>"}));
+  EXPECT_FALSE(must(R"(root ::= "<a>b" | "<b>")", "", {"<a>"}));
+  EXPECT_TRUE(must(R"(root ::= "<a>b" | "<b>" | "x")", "", {"<a>", "<b>"}));
+  EXPECT_TRUE(must(R"(root ::= "<a>b" | "<ab>" | "x")", "", {"<a>", "<a"}));
+  EXPECT_TRUE(must(R"(root ::= "v" call "<a>"
+                      call ::= "<b>"?)",
+                   "v", {"<a>", "<b>"}));
+  EXPECT_FALSE(must("root ::= .* \"<a>\"", "x", {"<a>"}));
+  EXPECT_FALSE(must("root ::= \"<a>\" | \"<\"", "", {"<a>"}));
+  EXPECT_FALSE(must("root ::= \"<a>\"", "", {}));
+}
+
 TEST(MatcherTest, MaskIsWhatAcceptTakes) {
   int number = 0;
   for (const auto& grammar : all_grammars()) {
