@@ -131,6 +131,10 @@ TEST(ToolCallGrammar, BareValuesAreWrittenAsTheyAreRead) {
   EXPECT_FALSE(takes(R"({"type": "string"})", "a</function>\n</tool_call>"));
   EXPECT_TRUE(takes(R"({"type": "string", "minLength": 3, "maxLength": 4})", "<\n\u00e9\""));
   EXPECT_FALSE(takes(R"({"type": "string", "minLength": 3, "maxLength": 4})", "ab"));
+  // Of a long text the beginning of what would end it is left out too.
+  EXPECT_TRUE(takes(R"({"type": "string", "maxLength": 100})", "</p> </path> </div>"));
+  EXPECT_FALSE(takes(R"({"type": "string", "maxLength": 100})", "</para>"));
+  EXPECT_TRUE(takes(R"({"type": "string", "minLength": 1})", "</para>"));
   EXPECT_TRUE(takes(R"({"type": "string", "pattern": "^\"?<[a-z]+>$"})", "\"<ab>"));
   EXPECT_FALSE(takes(R"({"type": "string", "pattern": "^\"?<[a-z]+>$"})", "\"<ab>\""));
   EXPECT_FALSE(takes(R"({"type": "string", "pattern": "parameter"})", "</parameter>"));

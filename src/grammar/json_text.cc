@@ -1,6 +1,6 @@
 #include "grammar/json_text.h"
 
-#include <map>
+#include <algorithm>
 
 #include "base/error.h"
 
@@ -143,6 +143,21 @@ Expr JsonText::any_bare() {
 
 Expr JsonText::allowed(Expr written) {
   return forbidden_.empty() ? written : b_.without(written, forbidden_);
+}
+
+Expr JsonText::bounded(int min, int max, bool is_bare) {
+  const auto [found, is_new] = bounded_.try_emplace({min, max, is_bare}, -1);
+  if (is_new) {
+    const Expr content = b_.repeat(is_bare ? b_.chars(CodePointSet::all()) : character(), min, max);
+    const Expr whole = is_bare ? content : b_.sequence({b_.literal("\""), content, b_.literal("\"")});
+    std::vector<std::string> forbidden = forbidden_;
+    if (std::max(min, max) > kLong) {
+      for (std::string& text : forbidden) text.resize(std::min(text.size(), kForbiddenStart));
+    }
+    found->second = b_.declare("a string of some length");
+    b_.define(found->second, forbidden.empty() ? whole : b_.without(whole, forbidden));
+  }
+  return b_.call(found->second);
 }
 
 Expr JsonText::quoted(Expr content) {

@@ -7,10 +7,12 @@
 // - Strings: valid UTF-8, or escapes of Unicode characters (no lone surrogates).
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "grammar/builder.h"
@@ -44,7 +46,13 @@ class JsonText {
   Expr string_except(const std::vector<std::string>& texts);
   Expr constant(const nlohmann::ordered_json& value, int depth = 0);
 
-  Expr bare();                 // any text, without quotes
+  Expr bare();  // any text, without quotes
+  // Strings, and texts without quotes, of so many characters; max: kUnbounded or at least min. Of long ones the
+  // automaton would be too large: then the first kForbiddenStart bytes of a forbidden text are forbidden already.
+  static constexpr int kLong = 32;
+  static constexpr size_t kForbiddenStart = 5;
+  Expr string(int min, int max) { return bounded(min, max, false); }
+  Expr bare(int min, int max) { return bounded(min, max, true); }
   Expr allowed(Expr written);  // but for what has forbidden texts within; it calls no rule
 
   Expr member(Expr key, Expr value);                               // of an object
@@ -64,9 +72,11 @@ class JsonText {
   Expr any_number();
   Expr any_rest();
   Expr any_bare();
+  Expr bounded(int min, int max, bool is_bare);
 
   GrammarBuilder& b_;
   const std::vector<std::string> forbidden_;
+  std::map<std::tuple<int, int, bool>, RuleId> bounded_;
   std::optional<RuleId> value_, object_, array_, string_, space_, number_, rest_, bare_;
 };
 

@@ -140,7 +140,7 @@ Expr SchemaCompiler::string(const Place& at) {
   if (!has_length) return is_bare ? text_.bare() : text_.string();
   const int min = count(at, "minLength").value_or(0), max = count(at, "maxLength").value_or(kUnbounded);
   check_bounds(at, "maxLength", min, max);
-  return whole(b_.repeat(is_bare ? b_.chars(CodePointSet::all()) : text_.character(), min, max));
+  return is_bare ? text_.bare(min, max) : text_.string(min, max);
 }
 
 Expr SchemaCompiler::number(const Place& at, bool integer) {
