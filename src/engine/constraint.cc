@@ -26,10 +26,17 @@ Constraint::Constraint(Engine& engine, std::shared_ptr<const grammar::Grammar> g
     std::vector<int32_t>& ids = markers[trie_->place(place).byte];
     if (!ids.empty()) markers_.push_back({place, std::move(ids)});
   }
+  if (!binds_ && ends_) forbid_ends();
+}
+
+// The tokens before the grammar binds: all but the ends, which would leave its text unwritten.
+void Constraint::forbid_ends() {
+  before_.assign(bits_.size(), ~0u);
+  for (const int32_t id : end_tokens_) before_[static_cast<size_t>(id / 32)] &= ~(1u << (id % 32));
 }
 
 std::span<const uint32_t> Constraint::allowed() {
-  if (!binds_) return {};
+  if (!binds_) return before_;
   const bool may_end = matcher_.mask(bits_);
   prefer_markers();
   if (may_end && ends_) {

@@ -17,7 +17,7 @@ class Engine;
 class Constraint {
  public:
   // Binds from the beginning, or, where `after` is some text, from the token on that ends it. ends: end tokens end the
-  // text where the grammar lets it end. The engine outlives it.
+  // text where the grammar lets it end, and not before it binds. The engine outlives it.
   Constraint(Engine& engine, std::shared_ptr<const grammar::Grammar> grammar, std::string after, bool ends);
 
   // Bits of the tokens that may come next, until the next call of it; empty: all.
@@ -31,6 +31,7 @@ class Constraint {
     int32_t place;  // of that byte, in the trie
     std::vector<int32_t> ids;
   };
+  void forbid_ends();
   void prefer_markers();
   bool is_allowed(int32_t token) const { return bits_[static_cast<size_t>(token / 32)] >> (token % 32) & 1; }
 
@@ -41,7 +42,7 @@ class Constraint {
   bool ends_, binds_;
   std::vector<int32_t> end_tokens_;
   std::vector<Markers> markers_;
-  std::vector<uint32_t> bits_;
+  std::vector<uint32_t> bits_, before_;
 };
 
 }  // namespace nextn

@@ -426,6 +426,12 @@ class CallTest(unittest.TestCase):
         self.assertEqual(thought["finish_reason"], "length")
         self.assertNotIn("tool_calls", thought["message"])
         self.assertTrue(thought["message"]["reasoning_content"])
+        # Nor does an answer end in its thought, which would leave what was asked for unwritten.
+        eos, = server.post("/tokenize", {"content": "<|im_end|>", "parse_special": True}).json["tokens"]
+        ends = {"logit_bias": {eos: 100}, "max_tokens": 9}
+        free = server.post("/v1/chat/completions", {**body, **ends, "tool_choice": "auto"}).json["choices"][0]
+        bound = server.post("/v1/chat/completions", {**body, **ends}).json["choices"][0]
+        self.assertEqual((free["finish_reason"], bound["finish_reason"]), ("stop", "length"))
         # A bias ends the thought soon; no string of these calls may hold the token.
         body["tools"] = [TOOLS[1], {"type": "function", "function": {"name": "count", "parameters": {
             "type": "object", "properties": {"n": {"type": "integer"}, "unit": {"enum": ["C", "F"]}}, "required": ["n"]}}}]
