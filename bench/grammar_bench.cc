@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "api/tool_call_grammar.h"
 #include "grammar/gbnf.h"
 #include "grammar/json_schema.h"
 #include "grammar/matcher.h"
@@ -151,6 +152,24 @@ constexpr const char* kSchema = R"({
   "additionalProperties": false
 })";
 
+// Tools with a text, a text of bounded length, a list of texts, a choice and a number each.
+nextn::api::ToolUse make_tools(int n) {
+  using Json = nextn::api::Json;
+  nextn::api::ToolUse use;
+  use.tools = Json::array();
+  for (int i = 0; i < n; i++) {
+    const Json properties = Json::parse(R"({"path": {"type": "string"}, "title": {"type": "string", "maxLength": 200},
+        "tags": {"type": "array", "items": {"type": "string"}}, "mode": {"type": "string", "enum": ["read", "write"]},
+        "count": {"type": "integer"}})");
+    const Json parameters = {{"type", "object"}, {"properties", properties}, {"required", {"path", "title"}}};
+    use.tools.push_back({{"function", {{"name", fmt::format("tool_{}", i)}, {"parameters", parameters}}}});
+  }
+  return use;
+}
+
+// Qwen3.5's way, as far as it matters here.
+constexpr const char* kXmlCalls = "{% for m in messages %}{{ '<tool_call>\n<function=open>\n' }}{% endfor %}";
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -169,6 +188,10 @@ int main(int argc, char** argv) {
   run("regex .*", [] { return parse_regex(".*"); });
   run("very ambiguous gbnf",
       [] { return parse_gbnf("root ::= [a-z ] root [a-z ] | [a-e] root [c-h] | [ c] root [c-h] | [a-z ]"); });
+  const nextn::CallLayout xml = nextn::call_layout_of(nextn::ChatTemplate(kXmlCalls, "", ""));
+  const nextn::CallLayout hermes = nextn::call_layout_of(nextn::ChatTemplate("", "", ""));
+  run("calls of 30 tools in XML", [&] { return nextn::api::tool_call_grammar(make_tools(30), xml, false); });
+  run("calls of 30 tools in JSON", [&] { return nextn::api::tool_call_grammar(make_tools(30), hermes, false); });
   run("gbnf of JSON", [] {
     return parse_gbnf(R"gbnf(
 root   ::= object

@@ -44,7 +44,10 @@ Json message_json(const ChatMessage& message) {
 class ChatReply final : public Reply {
  public:
   ChatReply(const ChatRequest& request, const ServedModel& model)
-      : request_(request.generation), model_(model), id_(random_id("chatcmpl-")) {
+      : request_(request.generation),
+        names_function_(request.names_function),
+        model_(model),
+        id_(random_id("chatcmpl-")) {
     choices_.resize(static_cast<size_t>(request_.n_choices()));
     for (Choice& choice : choices_) choice.parser = std::make_unique<ReplyParser>(request.format);
   }
@@ -73,7 +76,8 @@ class ChatReply final : public Reply {
     std::string events = chunks(i, c.parser->finish());
     usage_.add(made, choice % request_.n == 0);
     c.finish = finish_reason(made.end_reason);
-    if (c.finish == "stop" && !c.message.calls.empty()) c.finish = "tool_calls";
+    // Of a function that the client has named it already knows that it is called: OpenAI says stop.
+    if (c.finish == "stop" && !c.message.calls.empty() && !names_function_) c.finish = "tool_calls";
     timings_ = timings_json(made);
     if (!request_.stream) return {};
     Json chunk = chunk_json(i, Json::object(), take_logprobs(c), c.finish);
@@ -157,6 +161,7 @@ class ChatReply final : public Reply {
   }
 
   const GenerationRequest request_;
+  const bool names_function_;
   const ServedModel& model_;
   const std::string id_;
   const int64_t created_ = now_in_seconds();

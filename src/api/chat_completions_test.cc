@@ -96,6 +96,64 @@ TEST(ChatCompletions, AForcedFormBeginsAfterTheReasoning) {
   }
 }
 
+TEST(ChatCompletions, ACallThatMustBeMadeHasAGrammar) {
+  const ServedModel& model = model_of_test().served;
+  const auto read = [&](const char* more) {
+    Json body = body_of(kTools);
+    body.update(Json::parse(more));
+    return read_chat(body, model);
+  };
+  const char* const kNamed = R"({"tool_choice": {"type": "function", "function": {"name": "f"}}})";
+  for (const char* choice : {R"({"tool_choice": "auto"})", R"({"tool_choice": "none"})", R"({"tool_choice": null})",
+                             R"({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto",
+                                 "tools": [{"type": "function", "function": {"name": "f"}}]}}})"}) {
+    EXPECT_EQ(read(choice).generation.params.grammar, nullptr) << choice;
+  }
+  for (const char* choice : {R"({"tool_choice": "required"})", kNamed,
+                             R"({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "required",
+                                 "tools": [{"type": "function", "function": {"name": "f"}}]}}})"}) {
+    EXPECT_NE(read(choice).generation.params.grammar, nullptr) << choice;
+    EXPECT_EQ(read(choice).generation.params.grammar_after, "");
+    EXPECT_TRUE(read(choice).format.parse_tools);
+  }
+  const ChatRequest thinking =
+      read(R"({"tool_choice": "required", "chat_template_kwargs": {"enable_thinking": true}})");
+  EXPECT_NE(thinking.generation.params.grammar, nullptr);
+  EXPECT_EQ(thinking.generation.params.grammar_after, "</think>");
+
+  const Heard required = heard(events_of(*chat_reply(read(R"({"tool_choice": "required"})"), model), kCall, 5));
+  EXPECT_EQ(required.finish, "tool_calls");
+  EXPECT_EQ(heard(events_of(*chat_reply(read(kNamed), model), kCall, 5)).finish, "stop");
+  EXPECT_EQ(heard(events_of(*chat_reply(read(kNamed), model), kCall, 5, EndReason::kLength)).finish, "length");
+}
+
+TEST(ChatCompletions, ACallThatCannotBeMadeIsRefused) {
+  const ServedModel& model = model_of_test().served;
+  const auto refused = [&](const char* more) {
+    Json body = body_of(kTools);
+    body.update(Json::parse(more));
+    return refusal_of([&] { read_chat(body, model); });
+  };
+  EXPECT_EQ(refused(R"({"tool_choice": {"type": "function", "function": {"name": "g"}}})"),
+            "tool_choice: expected the name of one of the tools, found 'g'");
+  EXPECT_EQ(refused(R"({"tool_choice": "required", "tools": []})"), "tool_choice: expected tools to call, found none");
+  EXPECT_EQ(refused(R"({"tool_choice": "f"})"),
+            "tool_choice: expected none, auto, required or a function, found \"f\"");
+  EXPECT_EQ(refused(R"({"tool_choice": {"type": "custom"}})"),
+            "tool_choice.type: expected function or allowed_tools, found 'custom'");
+  EXPECT_EQ(refused(R"({"tool_choice": {"type": "function", "function": {}}})"),
+            "tool_choice.function.name: expected the name of a function, found none");
+  EXPECT_EQ(refused(R"({"tool_choice": {"type": "allowed_tools", "mode": "some", "tools": []}})"),
+            "tool_choice.mode: expected auto or required, found 'some'");
+  EXPECT_EQ(refused(R"({"tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"name": "g"}]}})"),
+            "tool_choice.tools[0]: expected the name of one of the tools, found 'g'");
+  EXPECT_EQ(refused(R"({"tool_choice": "required", "response_format": {"type": "json_object"}})"),
+            "tool_choice: expected no response_format or grammar beside a call that must be made");
+  EXPECT_EQ(refused(R"({"tool_choice": "required", "tools": [{"type": "function", "function":
+                {"name": "g", "parameters": {"properties": {"a": {"contains": 1}}}}}]})"),
+            "tools[g].parameters.properties.a.contains: this keyword is not supported");
+}
+
 TEST(ChatCompletions, WhatCannotBeIsRefused) {
   const ServedModel& model = model_of_test().served;
   const auto refused = [&](const char* more) { return refusal_of([&] { read_chat(body_of(more), model); }); };

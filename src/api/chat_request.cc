@@ -1,6 +1,7 @@
 #include "api/chat_request.h"
 
 #include "api/structured_output.h"
+#include "api/tool_call_grammar.h"
 
 namespace nextn::api {
 
@@ -21,22 +22,10 @@ void check_tools(const Fields& fields, const Json& tools) {
   }
 }
 
-// The tools that the model is told of; null for none.
-Json read_tools(const Fields& fields) {
+ToolUse read_tools(const Fields& fields) {
   const Json* const tools = fields.find("tools");
-  if (tools == nullptr) return nullptr;
-  check_tools(fields, *tools);
-  const Json* const choice = fields.find("tool_choice");
-  if (choice != nullptr && choice->is_string()) {
-    const std::string& name = choice->get_ref<const std::string&>();
-    if (name == "none") return nullptr;
-    if (name != "auto" && name != "required")
-      fields.refuse("tool_choice", "none, auto, required or a function", *choice);
-  }
-  if (choice != nullptr && *choice != "auto") {
-    fail(ErrorCode::kUnsupported, "tool_choice: expected none or auto: to force a call is not supported");
-  }
-  return tools->empty() ? Json(nullptr) : *tools;
+  if (tools != nullptr) check_tools(fields, *tools);
+  return read_tool_choice(fields, tools == nullptr || tools->empty() ? Json(nullptr) : *tools);
 }
 
 }  // namespace
@@ -48,10 +37,10 @@ void set_effort(Json& variables, const Fields& fields, const char* name) {
   if (*effort == "none") variables["enable_thinking"] = false;
 }
 
-void render_chat(ChatRequest& request, const Json& messages, const Json& tools, const Fields& fields,
+void render_chat(ChatRequest& request, const Json& messages, const ToolUse& use, const Fields& fields,
                  const ServedModel& model, const Json& variables) {
   ChatOptions options;
-  options.tools = tools;
+  options.tools = use.tools;
   options.variables = model.template_variables;
   options.variables.update(variables);
   set_effort(options.variables, fields, "reasoning_effort");
@@ -64,8 +53,15 @@ void render_chat(ChatRequest& request, const Json& messages, const Json& tools, 
   request.format.starts_in_reasoning = ends_in_reasoning(request.prompt);
   request.format.splits_reasoning = fields.string("reasoning_format").value_or("auto") != "none";
   if (request.format.starts_in_reasoning) request.generation.params.grammar_after = "</think>";
-  request.format.parse_tools = !tools.is_null();
-  request.format.tools = tools;
+  request.format.parse_tools = !use.tools.is_null();
+  request.format.tools = use.tools;
+  if (!use.required) return;
+  GenerateParams& params = request.generation.params;
+  if (params.grammar) {
+    fail(ErrorCode::kRequest, "tool_choice: expected no response_format or grammar beside a call that must be made");
+  }
+  params.grammar = tool_call_grammar(use, call_layout_of(*model.chat_template), request.format.starts_in_reasoning);
+  request.names_function = !use.name.empty();
 }
 
 ChatRequest read_chat(const Json& body, const ServedModel& model) {

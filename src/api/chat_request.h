@@ -3,6 +3,7 @@
 #pragma once
 
 #include "api/generation_request.h"
+#include "api/tools.h"
 #include "text/chat/reply_parser.h"
 
 namespace nextn::api {
@@ -11,13 +12,15 @@ struct ChatRequest {
   GenerationRequest generation;
   std::string prompt;  // what the template made of the conversation
   ReplyFormat format;
+  bool names_function = false;  // that the model must call
 };
 
-// Fills in prompt, format and generation.prompts. messages, tools: in OpenAI's form; tools null for none. `fields`:
+// Fills in prompt, format and generation.prompts, and the grammar of a call that must be made. messages: in OpenAI's
+// form. `fields`:
 // chat_template_kwargs, add_generation_prompt, reasoning_format and reasoning_effort are read from it. variables: names
 // for the template from elsewhere in the body. Throws
-// Error{kRequest}.
-void render_chat(ChatRequest& request, const Json& messages, const Json& tools, const Fields& fields,
+// Error{kRequest}, also for another grammar beside such a call.
+void render_chat(ChatRequest& request, const Json& messages, const ToolUse& use, const Fields& fields,
                  const ServedModel& model, const Json& variables = Json::object());
 
 // What a template is told of a field with "none", "low", .. "high".

@@ -100,21 +100,28 @@ Json read_conversation(const Fields& body) {
   return messages;
 }
 
-// Tools in OpenAI's form; null for none.
-Json read_tools(const Fields& body) {
-  Json tools = read_tool_list(body, [](const Fields& tool) {
+ToolUse read_tools(const Fields& body) {
+  ToolUse use;
+  use.tools = read_tool_list(body, [](const Fields& tool) {
     const auto schema = tool.object("input_schema");
     if (!schema) fail(ErrorCode::kRequest, "{}: expected an object, found none", tool.path("input_schema"));
     return function_json(tool, schema);
   });
   if (const auto choice = body.object("tool_choice")) {
     const std::string type = choice->string("type").value_or("auto");
-    if (type == "none") return nullptr;
-    if (type != "auto") {
-      fail(ErrorCode::kUnsupported, "tool_choice.type: expected auto or none: to force a call is not supported");
+    if (type != "auto" && type != "none" && type != "any" && type != "tool") {
+      fail(ErrorCode::kRequest, "tool_choice.type: expected auto, none, any or tool, found '{}'", type);
     }
+    if (type == "none") use.tools = nullptr;
+    use.required = type == "any" || type == "tool";
+    use.parallel = !choice->boolean("disable_parallel_tool_use").value_or(false);
+    if (type == "tool") {
+      use.name = choice->string("name").value_or("");
+      if (use.name.empty()) fail(ErrorCode::kRequest, "tool_choice.name: expected the name of a tool, found none");
+    }
+    check_tool_use(use, "tool_choice");
   }
-  return tools;
+  return use;
 }
 
 // ------------------------------------------------------------------------------------------------ the answer

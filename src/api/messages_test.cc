@@ -73,5 +73,25 @@ TEST(Messages, WhatIsWrongIsNamed) {
   EXPECT_EQ(messages_error(429, "x")["error"]["type"], "rate_limit_error");
 }
 
+TEST(Messages, AToolMayBeForced) {
+  const ServedModel& model = model_of_test().served;
+  Json body = Json::parse(kConversation);
+  const auto grammar_of = [&](const char* choice) {
+    body["tool_choice"] = Json::parse(choice);
+    return read_messages(body, model).generation.params.grammar;
+  };
+  EXPECT_EQ(grammar_of(R"({"type": "auto", "disable_parallel_tool_use": true})"), nullptr);
+  EXPECT_EQ(grammar_of(R"({"type": "none"})"), nullptr);
+  EXPECT_NE(grammar_of(R"({"type": "any"})"), nullptr);
+  EXPECT_NE(grammar_of(R"({"type": "tool", "name": "f"})"), nullptr);
+  const auto refused = [&](const char* choice) { return refusal_of([&] { grammar_of(choice); }); };
+  EXPECT_EQ(refused(R"({"type": "tool", "name": "g"})"),
+            "tool_choice: expected the name of one of the tools, found 'g'");
+  EXPECT_EQ(refused(R"({"type": "tool"})"), "tool_choice.name: expected the name of a tool, found none");
+  EXPECT_EQ(refused(R"({"type": "some"})"), "tool_choice.type: expected auto, none, any or tool, found 'some'");
+  body.erase("tools");
+  EXPECT_EQ(refused(R"({"type": "any"})"), "tool_choice: expected tools to call, found none");
+}
+
 }  // namespace
 }  // namespace nextn::api

@@ -92,8 +92,7 @@ Json read_conversation(const Fields& body) {
   return messages;
 }
 
-// Tools in the form of chat completions; null for none.
-Json read_tools(const Fields& body) {
+ToolUse read_tools(const Fields& body) {
   Json tools = read_tool_list(body, [](const Fields& tool) {
     const std::string type = tool.string("type").value_or("");
     if (type != "function") {
@@ -101,12 +100,7 @@ Json read_tools(const Fields& body) {
     }
     return function_json(tool, tool.object("parameters"));
   });
-  const Json* const choice = body.find("tool_choice");
-  if (choice != nullptr && *choice == "none") return nullptr;
-  if (choice != nullptr && *choice != "auto") {
-    fail(ErrorCode::kUnsupported, "tool_choice: expected auto or none: to force a call is not supported");
-  }
-  return tools;
+  return read_tool_choice(body, std::move(tools));
 }
 
 void refuse_unsupported(const Fields& body) {
@@ -297,7 +291,7 @@ ResponsesRequest read_responses(const Json& body, const ServedModel& model) {
   if (request.echoed["text"].is_null()) request.echoed["text"] = {{"format", {{"type", "text"}}}};
   request.echoed["parallel_tool_calls"] = fields.boolean("parallel_tool_calls").value_or(true);
   request.echoed["previous_response_id"] = nullptr;
-  request.echoed["tool_choice"] = fields.string("tool_choice").value_or("auto");
+  request.echoed["tool_choice"] = fields.has("tool_choice") ? *fields.find("tool_choice") : Json("auto");
   request.echoed["tools"] = fields.has("tools") ? *fields.find("tools") : Json::array();
   request.echoed["truncation"] = "disabled";
   return request;

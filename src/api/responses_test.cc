@@ -67,5 +67,23 @@ TEST(Responses, WhatIsNotStoredIsRefused) {
   EXPECT_NE(refused(R"({"input": "x", "tools": [{"type": "web_search"}]})").find("tools[0].type"), std::string::npos);
 }
 
+TEST(Responses, AFunctionMayBeForced) {
+  const ServedModel& model = model_of_test().served;
+  Json body = Json::parse(R"({"input": "hi", "tools": [{"type": "function", "name": "f", "parameters": {}}]})");
+  for (const char* choice : {R"("required")", R"({"type": "function", "name": "f"})",
+                             R"({"type": "allowed_tools", "mode": "required", "tools": [{"name": "f"}]})"}) {
+    body["tool_choice"] = Json::parse(choice);
+    const ResponsesRequest request = read_responses(body, model);
+    EXPECT_NE(request.chat.generation.params.grammar, nullptr) << choice;
+    EXPECT_EQ(request.echoed["tool_choice"], body["tool_choice"]);
+  }
+  const auto refused = [&] { return refusal_of([&] { read_responses(body, model); }); };
+  body["tool_choice"] = {{"type", "function"}, {"name", "g"}};
+  EXPECT_EQ(refused(), "tool_choice: expected the name of one of the tools, found 'g'");
+  body["tool_choice"] = "required";
+  body["text"] = {{"format", {{"type", "json_object"}}}};
+  EXPECT_EQ(refused(), "tool_choice: expected no response_format or grammar beside a call that must be made");
+}
+
 }  // namespace
 }  // namespace nextn::api

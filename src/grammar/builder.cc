@@ -118,6 +118,14 @@ Expr GrammarBuilder::separated(Expr separator, const std::vector<Item>& items) {
   return add(Kind::kSeparated, deepest + 1, separator, first, static_cast<int32_t>(items.size()));
 }
 
+Expr GrammarBuilder::without(Expr e, const std::vector<std::string>& texts) {
+  std::vector<Expr> literals;
+  for (const std::string& text : texts) literals.push_back(literal(text));
+  const auto first = static_cast<int32_t>(children_.size());
+  children_.insert(children_.end(), literals.begin(), literals.end());
+  return add(Kind::kWithout, depth(e) + 1, e, first, static_cast<int32_t>(literals.size()));
+}
+
 RuleId GrammarBuilder::declare(std::string name) {
   rules_.push_back({std::move(name), -1});
   return static_cast<RuleId>(rules_.size()) - 1;

@@ -46,6 +46,9 @@ class GrammarBuilder {
   };
   Expr separated(Expr separator, const std::vector<Item>& items);
 
+  // The texts of e that have none of these within. e calls no rule.
+  Expr without(Expr e, const std::vector<std::string>& texts);
+
   // A rule may be called before it is defined, and by itself. Names are for messages.
   RuleId declare(std::string name);
   void define(RuleId rule, Expr body);
@@ -60,13 +63,13 @@ class GrammarBuilder {
  private:
   friend class Compiler;
 
-  enum class Kind : uint8_t { kLiteral, kBytes, kSequence, kChoice, kRepeat, kSeparated, kCall };
+  enum class Kind : uint8_t { kLiteral, kBytes, kSequence, kChoice, kRepeat, kSeparated, kWithout, kCall };
   struct Node {
     Kind kind;
     int16_t depth;
     // kLiteral: first byte in text_, size. kBytes: of sets_. kSequence, kChoice: first child in children_, count.
     // kRepeat: child, min, max. kSeparated: separator, first (expr, required) pair in children_, number of pairs.
-    // kCall: rule.
+    // kWithout: child, first literal in children_, count. kCall: rule.
     int32_t a = 0, b = 0, c = 0;
   };
   struct Rule {

@@ -53,6 +53,7 @@ void Compiler::find_reachable() {
         children(n.a, n.b, 1);
         break;
       case Kind::kRepeat:
+      case Kind::kWithout:
         todo.push_back(n.a);
         break;
       case Kind::kSeparated:
@@ -85,6 +86,8 @@ bool Compiler::is_nullable(Expr e) const {
       return false;
     case Kind::kRepeat:
       return n.b == 0 || empty(n.a);
+    case Kind::kWithout:
+      return empty(n.a);
     case Kind::kSeparated: {
       int n_full = 0;  // items that must be there and are no empty text
       for (int32_t i = 0; i < n.c; i++) {

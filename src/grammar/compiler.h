@@ -42,6 +42,7 @@ class Compiler {
   void build(Nfa& nfa, Expr e, int32_t from, int32_t to);
   void build_repeat(Nfa& nfa, const Node& repeat, int32_t from, int32_t to);
   void build_separated(Nfa& nfa, const Node& separated, int32_t from, int32_t to);
+  void build_without(Nfa& nfa, const Node& without, int32_t from, int32_t to);
   void close(Subset& subset, std::vector<int32_t>& states);
   int32_t node_of(Subset& subset, std::vector<int32_t>& states);
   void merge_nodes(int32_t first);
@@ -56,7 +57,7 @@ class Compiler {
   std::vector<int32_t> number_;                    // of each declared rule, -1 if out of reach
   std::vector<uint8_t> nullable_;                  // of each declared rule
   std::vector<uint8_t> expr_empty_;                // of each expression: may be the empty text
-  std::vector<std::vector<uint8_t>> set_classes_;  // of each byte set
+  std::vector<std::vector<uint8_t>> set_classes_;  // of each byte set, and of parts of them after these
   size_t work_ = 0;
   Automaton a_;
 };

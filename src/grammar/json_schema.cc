@@ -27,21 +27,56 @@ std::string unescaped(std::string_view name) {
 
 }  // namespace
 
-std::shared_ptr<const Grammar> SchemaCompiler::run() {
+SchemaCompiler::SchemaCompiler(const Json& root, std::string path, GrammarBuilder& builder, JsonText& text)
+    : root_(root), path_(std::move(path)), b_(builder), text_(text) {
   count_values(root_, 0);
-  const RuleId root = target("#", {root_, "json_schema"});
+}
+
+Expr SchemaCompiler::value() {
+  return b_.call(target("#", {root_, path_}));
+}
+
+Expr SchemaCompiler::object() {
+  return value({merge(Json{{"type", "object"}}, root_, path_), path_}, 0);
+}
+
+std::vector<SchemaCompiler::Property> SchemaCompiler::properties() {
+  object_ = merge(Json{{"type", "object"}}, root_, path_);
+  for (int depth = 0; object_->is_object() && (object_->contains("$ref") || object_->contains("allOf")); depth++) {
+    if (depth > kMaxDepth)
+      fail(ErrorCode::kRequest, "{}: expected at most {} levels of schemas, found more", path_, kMaxDepth);
+    check_keywords({*object_, path_});
+    object_ = merged({*object_, path_});
+  }
+  const Place at{*object_, path_};
+  if (!object_->is_object()) fail(ErrorCode::kRequest, "{}: expected a schema of objects, found none", path_);
+  check_keywords(at);
+  for (const char* key : {"anyOf", "oneOf", "const", "enum"}) {
+    if (at.has(key)) at.error(key, "not supported where a model writes parameters one by one");
+  }
+  if (types(at) != std::vector<std::string>{"object"}) at.error("type", "expected object");
+  return properties(at);
+}
+
+Expr SchemaCompiler::value_of(const Property& property, const BareText& bare) {
+  bare_ = &bare;
+  const Expr written = value({property.schema, property.path}, 1);
+  bare_ = nullptr;
+  return written;
+}
+
+void SchemaCompiler::finish() {
   while (!waiting_.empty()) {
     const auto [rule, schema, path] = waiting_.back();
     waiting_.pop_back();
     b_.define(rule, value({*schema, path}, 0));
   }
-  return b_.build(root);
 }
 
 void SchemaCompiler::count_values(const Json& json, int depth) {
   // Keywords take two levels for a schema (properties, then the name), and constants have their own limit.
   if (++n_values_ > kMaxValues || depth > 3 * kMaxDepth)
-    fail(ErrorCode::kRequest, "json_schema: expected at most {} values and {} levels, found more", kMaxValues,
+    fail(ErrorCode::kRequest, "{}: expected at most {} values and {} levels, found more", path_, kMaxValues,
          3 * kMaxDepth);
   if (json.is_structured())
     for (const Json& element : json) count_values(element, depth + 1);
@@ -61,7 +96,7 @@ SchemaCompiler::Place SchemaCompiler::find(const Place& from) {
   if (text != "#" && !text.starts_with("#/"))
     from.error("$ref", fmt::format("expected # or #/..., found '{}'", shown(text)));
   const Json* schema = &root_;
-  std::string path = "json_schema";
+  std::string path = path_;
   for (size_t at = 1; at < text.size();) {
     const size_t end = std::min(text.find('/', at + 1), text.size());
     const std::string name = unescaped(text.substr(at + 1, end - at - 1));
@@ -100,7 +135,7 @@ Expr SchemaCompiler::value(const Place& at, int depth) {
          at.schema.type_name());
   check_keywords(at);
   if (at.has("$ref")) return reference(at, depth);
-  if (at.has("allOf")) return all_of(at, depth);
+  if (at.has("allOf")) return value({merged(at), at.path}, depth + 1);
   for (const char* key : {"anyOf", "oneOf"})
     if (at.has(key)) return any_of(at, key, depth);
   if (at.has("const") || at.has("enum")) return constants(at);
@@ -129,10 +164,10 @@ std::optional<SchemaCompiler::Json> SchemaCompiler::without(const Json& schema, 
 }
 
 Expr SchemaCompiler::reference(const Place& at, int depth) {
+  if (without(at.schema, "$ref")) return value({merged(at), at.path}, depth + 1);
   const Place found = find(at);
-  const std::optional<Json> rest = without(at.schema, "$ref");
-  if (!rest) return b_.call(target(at["$ref"].get<std::string>(), found));
-  return value({merge(*rest, found.schema, at.path), at.path}, depth + 1);
+  if (bare_ != nullptr) return value(found, depth + 1);
+  return b_.call(target(at["$ref"].get<std::string>(), found));
 }
 
 const SchemaCompiler::Json& SchemaCompiler::list(const Place& at, const char* key) {
@@ -141,7 +176,9 @@ const SchemaCompiler::Json& SchemaCompiler::list(const Place& at, const char* ke
   return all;
 }
 
-Expr SchemaCompiler::all_of(const Place& at, int depth) {
+// One schema of a $ref or allOf and what stands beside it.
+SchemaCompiler::Json SchemaCompiler::merged(const Place& at) {
+  if (at.has("$ref")) return merge(without(at.schema, "$ref").value_or(Json(true)), find(at).schema, at.path);
   Json merged = without(at.schema, "allOf").value_or(Json(true));
   size_t i = 0;
   for (const Json& part : list(at, "allOf")) {
@@ -156,7 +193,7 @@ Expr SchemaCompiler::all_of(const Place& at, int depth) {
       merged = merge(merged, part, path);
     }
   }
-  return value({merged, at.path}, depth + 1);
+  return merged;
 }
 
 Expr SchemaCompiler::any_of(const Place& at, const char* key, int depth) {
@@ -171,7 +208,13 @@ Expr SchemaCompiler::any_of(const Place& at, const char* key, int depth) {
 }
 
 std::shared_ptr<const Grammar> parse_json_schema(const nlohmann::ordered_json& schema) {
-  return SchemaCompiler(schema).run();
+  GrammarBuilder builder("json_schema");
+  JsonText text(builder);
+  SchemaCompiler compiler(schema, "json_schema", builder, text);
+  const RuleId root = builder.declare("json_schema");
+  builder.define(root, compiler.value());
+  compiler.finish();
+  return builder.build(root);
 }
 
 std::shared_ptr<const Grammar> json_object_grammar() {

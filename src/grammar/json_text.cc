@@ -1,6 +1,6 @@
 #include "grammar/json_text.h"
 
-#include <map>
+#include <algorithm>
 
 #include "base/error.h"
 
@@ -72,6 +72,10 @@ Expr JsonText::space() {
   return rule(space_, "whitespace", &JsonText::any_space);
 }
 
+Expr JsonText::bare() {
+  return rule(bare_, "text", &JsonText::any_bare);
+}
+
 Expr JsonText::any_value() {
   return b_.choice({object(), array(), string(), number(), boolean(), null()});
 }
@@ -133,8 +137,31 @@ Expr JsonText::chars(const CodePointSet& set) {
   return b_.choice(any);
 }
 
+Expr JsonText::any_bare() {
+  return allowed(b_.repeat(b_.chars(CodePointSet::all()), 0, kUnbounded));
+}
+
+Expr JsonText::allowed(Expr written) {
+  return forbidden_.empty() ? written : b_.without(written, forbidden_);
+}
+
+Expr JsonText::bounded(int min, int max, bool is_bare) {
+  const auto [found, is_new] = bounded_.try_emplace({min, max, is_bare}, -1);
+  if (is_new) {
+    const Expr content = b_.repeat(is_bare ? b_.chars(CodePointSet::all()) : character(), min, max);
+    const Expr whole = is_bare ? content : b_.sequence({b_.literal("\""), content, b_.literal("\"")});
+    std::vector<std::string> forbidden = forbidden_;
+    if (std::max(min, max) > kLong) {
+      for (std::string& text : forbidden) text.resize(std::min(text.size(), kForbiddenStart));
+    }
+    found->second = b_.declare("a string of some length");
+    b_.define(found->second, forbidden.empty() ? whole : b_.without(whole, forbidden));
+  }
+  return b_.call(found->second);
+}
+
 Expr JsonText::quoted(Expr content) {
-  return b_.sequence({b_.literal("\""), content, b_.literal("\"")});
+  return allowed(b_.sequence({b_.literal("\""), content, b_.literal("\"")}));
 }
 
 Expr JsonText::quoted_text(std::string_view text) {
@@ -148,7 +175,7 @@ Expr JsonText::quoted_text(std::string_view text) {
       written += escaped(*c);
     }
   }
-  return b_.literal(written + "\"");
+  return allowed(b_.literal(written + "\""));
 }
 
 Expr JsonText::any_rest() {
@@ -174,7 +201,8 @@ Expr JsonText::string_except(const std::vector<std::string>& texts) {
       fail(ErrorCode::kRequest, "{}: expected keys of at most {} characters, found {}", b_.what(), kMaxKey, n);
     branch->is_text = true;
   }
-  const Expr rest = rule(rest_, "the rest of a key", &JsonText::any_rest);
+  // `without` calls no rules.
+  const Expr rest = forbidden_.empty() ? rule(rest_, "the rest of a key", &JsonText::any_rest) : any_rest();
   const auto differs = [&](auto&& self, const Branch& branch) -> Expr {
     std::vector<Expr> any;
     CodePointSet taken;

@@ -7,10 +7,12 @@
 // - Strings: valid UTF-8, or escapes of Unicode characters (no lone surrogates).
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "grammar/builder.h"
@@ -22,8 +24,10 @@ class JsonText {
   static constexpr int kMaxSpaces = 64, kMaxTabs = 16;
   static constexpr int kMaxDigits = 18, kMaxFraction = 24;
 
-  // The builder must outlive it.
-  explicit JsonText(GrammarBuilder& builder) : b_(builder) {}
+  // forbidden: texts that no string may have within as it is written, because of what stands around the JSON. The
+  // builder must outlive it.
+  explicit JsonText(GrammarBuilder& builder, std::vector<std::string> forbidden = {})
+      : b_(builder), forbidden_(std::move(forbidden)) {}
 
   Expr value();
   Expr object();  // any
@@ -42,6 +46,15 @@ class JsonText {
   Expr string_except(const std::vector<std::string>& texts);
   Expr constant(const nlohmann::ordered_json& value, int depth = 0);
 
+  Expr bare();  // any text, without quotes
+  // Strings, and texts without quotes, of so many characters; max: kUnbounded or at least min. Of long ones the
+  // automaton would be too large: then the first kForbiddenStart bytes of a forbidden text are forbidden already.
+  static constexpr int kLong = 32;
+  static constexpr size_t kForbiddenStart = 5;
+  Expr string(int min, int max) { return bounded(min, max, false); }
+  Expr bare(int min, int max) { return bounded(min, max, true); }
+  Expr allowed(Expr written);  // but for what has forbidden texts within; it calls no rule
+
   Expr member(Expr key, Expr value);                               // of an object
   Expr braces(Expr members);                                       // { and } around them
   Expr members(const std::vector<GrammarBuilder::Item>& members);  // with commas between
@@ -58,9 +71,13 @@ class JsonText {
   Expr any_space();
   Expr any_number();
   Expr any_rest();
+  Expr any_bare();
+  Expr bounded(int min, int max, bool is_bare);
 
   GrammarBuilder& b_;
-  std::optional<RuleId> value_, object_, array_, string_, space_, number_, rest_;
+  const std::vector<std::string> forbidden_;
+  std::map<std::tuple<int, int, bool>, RuleId> bounded_;
+  std::optional<RuleId> value_, object_, array_, string_, space_, number_, rest_, bare_;
 };
 
 }  // namespace nextn::grammar

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "base/error.h"
 
@@ -101,6 +102,30 @@ std::string Matcher::forced() {
     if (state == StateGraph::kDead) break;
   }
   return bytes;
+}
+
+bool Matcher::must_begin_with_one_of(std::span<const std::string_view> texts) {
+  if (texts.empty()) return false;
+  const int32_t state = graph_.step(this->state(), static_cast<uint8_t>(texts[0][0]));
+  return state != StateGraph::kDead && leads_to_one_of(texts, state, 1);
+}
+
+// After the first bytes of all these texts, which lead to the state.
+bool Matcher::leads_to_one_of(std::span<const std::string_view> texts, int32_t state, size_t n_seen) {
+  if (std::ranges::any_of(texts, [&](std::string_view text) { return text.size() == n_seen; })) return true;
+  if (graph_.ends(state)) return false;
+  const Automaton& a = grammar_->automaton();
+  const auto live = graph_.live_classes(state);
+  for (size_t c = 0; c < a.class_first.size(); c++) {
+    if (!(live[c / 64] >> c % 64 & 1)) continue;
+    std::vector<std::string_view> same;
+    std::ranges::copy_if(texts, std::back_inserter(same),
+                         [&](std::string_view text) { return static_cast<uint8_t>(text[n_seen]) == a.class_first[c]; });
+    if (same.empty() || !a.class_single[c]) return false;
+    const int32_t next = graph_.step(state, a.class_first[c]);
+    if (next == StateGraph::kDead || !leads_to_one_of(same, next, n_seen + 1)) return false;
+  }
+  return true;
 }
 
 void Matcher::keep_small() {

@@ -50,7 +50,12 @@ class Matcher {
   static constexpr size_t kMaxForced = 256;
   std::string forced();
 
+  // Whether all texts that go on with the first byte of these go on with one of them as a whole. They begin with the
+  // same byte, and the grammar takes each of them here.
+  bool must_begin_with_one_of(std::span<const std::string_view> texts);
+
  private:
+  bool leads_to_one_of(std::span<const std::string_view> texts, int32_t state, size_t n_seen);
   int32_t state() const noexcept { return history_[static_cast<size_t>(n_accepted_) % history_.size()]; }
   void add_after(std::span<const int32_t> activations, const std::vector<TrieWalk::Exit>& exits);
   void keep_small();

@@ -5,6 +5,7 @@
 #include <random>
 #include <thread>
 
+#include "grammar/builder.h"
 #include "grammar/gbnf.h"
 #include "grammar/json_schema.h"
 #include "grammar/matches_of_test.h"
@@ -62,6 +63,11 @@ std::vector<std::shared_ptr<const Grammar>> all_grammars() {
   for (const char* text : kGrammars) all.push_back(parse_gbnf(text));
   for (const char* pattern : {"[^\\n]*", ".{0,12}", "(?:ab|abc)*[\u4e00-\u9fff]{2,}.*", "[^\"]*\"x"})
     all.push_back(parse_regex(pattern));
+  GrammarBuilder builder("without");
+  const RuleId root = builder.declare("root");
+  const Expr any = builder.repeat(builder.chars(CodePointSet::all()), 0, kUnbounded);
+  builder.define(root, builder.sequence({builder.without(any, {"ab\"", "bc"}), builder.literal("bc")}));
+  all.push_back(builder.build(root));
   all.push_back(json_object_grammar());
   for (
       const char* schema :
@@ -70,6 +76,24 @@ std::vector<std::shared_ptr<const Grammar>> all_grammars() {
        R"({"type": "array", "items": {"enum": ["a", "ab", "\u4e2d\u6587", 1, null]}, "maxItems": 4})"})
     all.push_back(parse_json_schema(nlohmann::ordered_json::parse(schema)));
   return all;
+}
+
+TEST(MatcherTest, WhetherOneOfSomeTextsMustFollow) {
+  const auto must = [](const char* gbnf, std::string_view before, const std::vector<std::string_view>& texts) {
+    Matcher matcher(parse_gbnf(gbnf), small_trie());
+    for (const char c : before) EXPECT_TRUE(matcher.accept(static_cast<uint8_t>(c)));
+    return matcher.must_begin_with_one_of(texts);
+  };
+  EXPECT_TRUE(must(R"(root ::= "<a>b" | "c")", "", {"<a>"}));
+  EXPECT_FALSE(must(R"(root ::= "<a>b" | "<b>")", "", {"<a>"}));
+  EXPECT_TRUE(must(R"(root ::= "<a>b" | "<b>" | "x")", "", {"<a>", "<b>"}));
+  EXPECT_TRUE(must(R"(root ::= "<a>b" | "<ab>" | "x")", "", {"<a>", "<a"}));
+  EXPECT_TRUE(must(R"(root ::= "v" call "<a>"
+                      call ::= "<b>"?)",
+                   "v", {"<a>", "<b>"}));
+  EXPECT_FALSE(must("root ::= .* \"<a>\"", "x", {"<a>"}));
+  EXPECT_FALSE(must("root ::= \"<a>\" | \"<\"", "", {"<a>"}));
+  EXPECT_FALSE(must("root ::= \"<a>\"", "", {}));
 }
 
 TEST(MatcherTest, MaskIsWhatAcceptTakes) {

@@ -67,9 +67,10 @@ Expr SchemaCompiler::of_types(const Place& at, int depth) {
   if (types.empty()) return text_.value();
   std::vector<Expr> any;
   for (const std::string& type : types) {
+    if (type == "string") any.push_back(string(at));
+    if (is_bare(BareText::Kind::kString)) continue;
     if (type == "null") any.push_back(text_.null());
     if (type == "boolean") any.push_back(text_.boolean());
-    if (type == "string") any.push_back(string(at));
     if (type == "integer" || type == "number") any.push_back(number(at, type == "integer"));
     if (type == "object") any.push_back(object(at, depth));
     if (type == "array") any.push_back(array(at, depth));
@@ -91,7 +92,12 @@ Expr SchemaCompiler::constants(const Place& at) {
                       (type == "integer" && std::ranges::find(types, "number") != types.end());
     const bool in_enum = !at.has("const") || !at.has("enum") ||
                          (at["enum"].is_array() && std::ranges::find(at["enum"], value) != at["enum"].end());
-    if (fits && in_enum) any.push_back(text_.constant(value));
+    if (!fits || !in_enum) continue;
+    if (bare_ != nullptr && value.is_string() && bare_->is_itself(value.get<std::string>())) {
+      any.push_back(text_.allowed(b_.literal(value.get_ref<const std::string&>())));
+    } else if (!is_bare(BareText::Kind::kString)) {
+      any.push_back(text_.constant(value));
+    }
   }
   if (any.empty()) at.error(at.has("const") ? "const" : "enum", "expected a value of the schema's type, found none");
   return b_.choice(any);
@@ -116,21 +122,25 @@ Expr SchemaCompiler::string(const Place& at) {
   if (int{has_length} + int{at.has("pattern")} + int{at.has("format")} > 1)
     at.error(at.has("pattern") ? "pattern" : "format",
              "expected only one of pattern, format and the bounds of the length, found two");
-  const CharWriter write = [this](const CodePointSet& set) { return text_.chars(set); };
+  // A bare text that is read as null would be no string, whatever it says; but then null is valid.
+  const bool is_bare = this->is_bare(
+      at.has("pattern") || at.has("format") || has_length ? BareText::Kind::kString : BareText::Kind::kStringOrNull);
+  const CharWriter write = [&](const CodePointSet& set) { return is_bare ? b_.chars(set) : text_.chars(set); };
+  const auto whole = [&](Expr content) { return is_bare ? text_.allowed(content) : text_.quoted(content); };
   if (at.has("pattern")) {
     if (!at["pattern"].is_string()) at.error("pattern", "expected a string");
-    return text_.quoted(
+    return whole(
         regex_expr(b_, at["pattern"].get_ref<const std::string&>(), at.path_of("pattern"), RegexMatch::kSearch, write));
   }
   if (at.has("format")) {
     const auto pattern = at["format"].is_string() ? pattern_of_format(at["format"].get<std::string>()) : std::nullopt;
     if (!pattern) at.error("format", fmt::format("expected one of {}", known_formats()));
-    return text_.quoted(regex_expr(b_, *pattern, at.path_of("format"), RegexMatch::kWhole, write));
+    return whole(regex_expr(b_, *pattern, at.path_of("format"), RegexMatch::kWhole, write));
   }
-  if (!has_length) return text_.string();
+  if (!has_length) return is_bare ? text_.bare() : text_.string();
   const int min = count(at, "minLength").value_or(0), max = count(at, "maxLength").value_or(kUnbounded);
   check_bounds(at, "maxLength", min, max);
-  return text_.quoted(b_.repeat(text_.character(), min, max));
+  return is_bare ? text_.bare(min, max) : text_.string(min, max);
 }
 
 Expr SchemaCompiler::number(const Place& at, bool integer) {
@@ -167,8 +177,8 @@ Expr SchemaCompiler::list_of(Expr one) {
   return b_.sequence({one, b_.repeat(b_.sequence({text_.comma(), one}), 0, kUnbounded)});
 }
 
-Expr SchemaCompiler::object(const Place& at, int depth) {
-  const Json none = Json::object();
+std::vector<SchemaCompiler::Property> SchemaCompiler::properties(const Place& at) const {
+  static const Json none = Json::object(), any = true;
   const Json& properties = at.has("properties") ? at["properties"] : none;
   if (!properties.is_object()) at.error("properties", "expected an object");
   std::set<std::string> required;
@@ -179,21 +189,30 @@ Expr SchemaCompiler::object(const Place& at, int depth) {
       required.insert(name);
     }
   }
+  std::vector<Property> all;
+  for (const auto& [name, schema] : properties.items()) {
+    all.push_back({name, schema, at.path_of("properties." + shown(name)), required.contains(name)});
+  }
+  for (const std::string& name : required) {
+    if (properties.contains(name)) continue;
+    if (at.has("additionalProperties") ? at["additionalProperties"] == Json(false) : at.has("properties"))
+      at.error("required", fmt::format("expected names of properties, found '{}'", shown(name)));
+    const Json& schema = at.has("additionalProperties") ? at["additionalProperties"] : any;
+    all.push_back({name, schema, at.path_of("additionalProperties"), true});
+  }
+  return all;
+}
+
+Expr SchemaCompiler::object(const Place& at, int depth) {
+  const BareText* const outside = std::exchange(bare_, nullptr);
   const Json extra = at.has("additionalProperties") ? at["additionalProperties"] : Json(!at.has("properties"));
   const std::string extra_path = at.path_of("additionalProperties");
   std::vector<GrammarBuilder::Item> members;
   std::vector<std::string> names;
-  for (const auto& [name, schema] : properties.items()) {
-    names.push_back(name);
-    const Expr inside = value({schema, at.path_of("properties." + shown(name))}, depth + 1);
-    members.push_back({text_.member(text_.quoted_text(name), inside), required.contains(name)});
-  }
-  for (const std::string& name : required) {
-    if (properties.contains(name)) continue;
-    if (extra == Json(false))
-      at.error("required", fmt::format("expected names of properties, found '{}'", shown(name)));
-    names.push_back(name);
-    members.push_back({text_.member(text_.quoted_text(name), value({extra, extra_path}, depth + 1)), true});
+  for (const Property& property : properties(at)) {
+    names.push_back(property.name);
+    const Expr inside = value({property.schema, property.path}, depth + 1);
+    members.push_back({text_.member(text_.quoted_text(property.name), inside), property.required});
   }
   if (extra != Json(false)) {
     const Expr key = names.empty() ? text_.string() : text_.string_except(names);
@@ -202,10 +221,18 @@ Expr SchemaCompiler::object(const Place& at, int depth) {
   }
   const RuleId rule = b_.declare(at.path);
   b_.define(rule, text_.braces(text_.members(members)));
+  bare_ = outside;
   return b_.call(rule);
 }
 
 Expr SchemaCompiler::array(const Place& at, int depth) {
+  const BareText* const outside = std::exchange(bare_, nullptr);
+  const Expr all = brackets(at, elements(at, depth));
+  bare_ = outside;
+  return all;
+}
+
+Expr SchemaCompiler::elements(const Place& at, int depth) {
   std::vector<Expr> prefix;
   if (at.has("prefixItems")) {
     size_t i = 0;
@@ -231,7 +258,7 @@ Expr SchemaCompiler::array(const Place& at, int depth) {
     } else {
       const Expr all =
           b_.sequence({one, b_.repeat(next, std::max(least - 1, 0), most == kUnbounded ? kUnbounded : most - 1)});
-      return brackets(at, least == 0 ? b_.optional(all) : all);
+      return least == 0 ? b_.optional(all) : all;
     }
   }
   for (int i = n_prefix - 1; i >= 0; i--) {
@@ -241,7 +268,7 @@ Expr SchemaCompiler::array(const Place& at, int depth) {
     if (rest) from_here = b_.sequence({from_here, *rest});
     rest = i >= min ? b_.optional(from_here) : from_here;
   }
-  return brackets(at, rest.value_or(b_.empty()));
+  return rest.value_or(b_.empty());
 }
 
 Expr SchemaCompiler::brackets(const Place& at, Expr elements) {

@@ -1,8 +1,10 @@
 // The part of Compiler that takes one rule from its expression to nodes.
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "grammar/compiler.h"
+#include "grammar/forbidden_texts.h"
 
 namespace nextn::grammar {
 
@@ -61,6 +63,9 @@ void Compiler::build(Nfa& nfa, Expr e, int32_t from, int32_t to) {
     case Kind::kSeparated:
       build_separated(nfa, n, from, to);
       break;
+    case Kind::kWithout:
+      build_without(nfa, n, from, to);
+      break;
     case Kind::kCall:
       nfa.add(EdgeKind::kCall, from, to, number_[static_cast<size_t>(n.a)]);
       if (nullable_[static_cast<size_t>(n.a)]) nfa.add(EdgeKind::kEmpty, from, to);
@@ -113,6 +118,69 @@ void Compiler::build_separated(Nfa& nfa, const Node& separated, int32_t from, in
   }
   if (none_is_possible) nfa.add(EdgeKind::kEmpty, none, to);
   if (some >= 0) nfa.add(EdgeKind::kEmpty, some, to);
+}
+
+// The product of the expression's automaton and of that of the forbidden texts, as far as it can be reached.
+void Compiler::build_without(Nfa& nfa, const Node& without, int32_t from, int32_t to) {
+  using EdgeKind = Nfa::Edge::Kind;
+  Nfa inner;
+  build(inner, without.a, Nfa::kStart, Nfa::kEnd);
+  inner.finish();
+  std::vector<std::string_view> texts;
+  for (int32_t i = 0; i < without.c; i++) {
+    const Node& literal = node(g_.children_[static_cast<size_t>(without.b + i)]);
+    texts.push_back(std::string_view(g_.text_).substr(static_cast<size_t>(literal.a), static_cast<size_t>(literal.b)));
+  }
+  const ForbiddenTexts forbidden(texts);
+
+  using Pair = std::pair<int32_t, int32_t>;  // a state of inner, or a set, and a state of forbidden
+  std::map<Pair, int32_t> states{{{Nfa::kStart, 0}, from}};
+  std::vector<Pair> todo{{Nfa::kStart, 0}};
+  const auto state_of = [&](int32_t state, int32_t seen) {
+    if (state == Nfa::kEnd) return to;
+    const auto [found, is_new] = states.try_emplace({state, seen}, -1);
+    if (!is_new) return found->second;
+    todo.emplace_back(state, seen);
+    return found->second = nfa.add_state();
+  };
+  std::map<Pair, std::vector<Pair>> parts;  // a set by what its bytes lead to: sets of set_classes_, states
+  const auto parts_of = [&](int32_t set, int32_t seen) -> const std::vector<Pair>& {
+    const auto [found, is_new] = parts.try_emplace({set, seen});
+    if (!is_new) return found->second;
+    std::map<int32_t, std::vector<uint8_t>> by_next;
+    // A forbidden text's byte has a class of its own, so that a class leads to one state.
+    for (const uint8_t c : set_classes_[static_cast<size_t>(set)]) {
+      by_next[forbidden.next(seen, a_.class_first[c])].push_back(c);
+    }
+    by_next.erase(ForbiddenTexts::kFound);
+    for (auto& [next, classes] : by_next) {
+      found->second.emplace_back(static_cast<int32_t>(set_classes_.size()), next);
+      set_classes_.push_back(std::move(classes));
+    }
+    return found->second;
+  };
+  while (!todo.empty()) {
+    const auto [state, seen] = todo.back();
+    todo.pop_back();
+    const int32_t here = states.at({state, seen});
+    const auto edges = inner.edges(state);
+    work(1 + edges.size());
+    if (nfa.n_edges() > 2 * kMaxNfaEdges)
+      fail(ErrorCode::kRequest, "{}: expected at most {} states in a rule, found more", g_.what_, kMaxNfaEdges);
+    for (const Nfa::Edge& edge : edges) {
+      NEXTN_CHECK(edge.kind != EdgeKind::kCall);
+      if (edge.kind == EdgeKind::kEmpty) {
+        nfa.add(EdgeKind::kEmpty, here, state_of(edge.to, seen));
+      } else if (edge.value < 0) {
+        const int32_t next = forbidden.next(seen, static_cast<uint8_t>(-1 - edge.value));
+        if (next != ForbiddenTexts::kFound) nfa.add(EdgeKind::kBytes, here, state_of(edge.to, next), edge.value);
+      } else {
+        for (const auto& [set, next] : parts_of(edge.value, seen)) {
+          nfa.add(EdgeKind::kBytes, here, state_of(edge.to, next), set);
+        }
+      }
+    }
+  }
 }
 
 // Replaces states by all that empty moves lead to and that count, ascending.

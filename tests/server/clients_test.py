@@ -5,6 +5,7 @@
 
 Skips what is not installed: pip install openai anthropic. See clients.mjs for those of npm.
 """
+import json
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ except ImportError:
     anthropic = None
 
 HI = [{"role": "user", "content": "hi"}]
+TOWN = {"type": "object", "properties": {"town": {"type": "string", "maxLength": 20}}, "required": ["town"], "additionalProperties": False}
 NODE_MODULES = os.environ.get("NEXTN_NODE_MODULES", "")  # a folder with openai, @anthropic-ai/sdk, ai
 
 
@@ -80,6 +82,26 @@ class OpenAiTest(ClientTest):
         items = [{"role": "user", "content": "hi"}, *[item.model_dump() for item in whole.output], {"role": "user", "content": "and?"}]
         self.assertTrue(self.client.responses.create(**{**ask, "input": items}).output_text is not None)
 
+    def test_forced_calls(self):
+        tools = [{"type": "function", "function": {"name": "weather", "parameters": TOWN}}]
+        named = {"type": "function", "function": {"name": "weather"}}
+        for choice, reason in (("required", "tool_calls"), (named, "stop")):
+            ask = {"model": "x", "messages": HI, "tools": tools, "tool_choice": choice, "parallel_tool_calls": False, "seed": 1}
+            whole = self.client.chat.completions.create(**ask).choices[0]
+            call, = whole.message.tool_calls
+            self.assertEqual((whole.finish_reason, call.function.name), (reason, "weather"))
+            self.assertEqual(set(json.loads(call.function.arguments)), {"town"})
+            with self.client.chat.completions.stream(**ask) as stream:
+                streamed, = stream.get_final_completion().choices[0].message.tool_calls
+            self.assertEqual(streamed.function.arguments, call.function.arguments)
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.client.chat.completions.create(**{**ask, "tool_choice": {"type": "function", "function": {"name": "snow"}}})
+        self.assertEqual(e.exception.param, "tool_choice")
+        flat = [{"type": "function", "name": "weather", "parameters": TOWN, "strict": True}]
+        for choice in ("required", {"type": "function", "name": "weather"}):
+            item, = self.client.responses.create(model="x", input="hi", tools=flat, tool_choice=choice, parallel_tool_calls=False).output
+            self.assertEqual((item.type, item.name, set(json.loads(item.arguments))), ("function_call", "weather", {"town"}))
+
     def test_errors(self):
         with self.assertRaises(openai.BadRequestError) as e:
             self.client.chat.completions.create(model="x", messages=HI, temperature="hot")
@@ -128,6 +150,19 @@ class AnthropicTest(ClientTest):
                     {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "rain"},
                                                  {"type": "text", "text": "So?"}]}]
         self.client.messages.create(model="x", messages=messages, tools=tools, max_tokens=4)
+
+    def test_forced_calls(self):
+        tools = [{"name": "weather", "input_schema": TOWN}]
+        for choice in ({"type": "any"}, {"type": "tool", "name": "weather"}):
+            ask = {"model": "x", "messages": HI, "max_tokens": 400, "tools": tools,
+                   "tool_choice": {**choice, "disable_parallel_tool_use": True}, "extra_body": {"seed": 1}}
+            whole = self.client.messages.create(**ask)
+            block, = whole.content
+            self.assertEqual((whole.stop_reason, block.type, block.name, set(block.input)), ("tool_use", "tool_use", "weather", {"town"}))
+            with self.client.messages.stream(**ask) as stream:
+                self.assertEqual(stream.get_final_message().content[0].input, block.input)
+        with self.assertRaises(anthropic.BadRequestError):
+            self.client.messages.create(**{**ask, "tool_choice": {"type": "tool", "name": "snow"}})
 
     def test_errors(self):
         with self.assertRaises(anthropic.BadRequestError) as e:

@@ -23,6 +23,23 @@ PROMPTS = ["Once upon a time", "The quick brown fox", "ba be bi bo bu " * 20, "x
 LONG = {"prompt": "Once upon", "max_tokens": 1500, "ignore_eos": True}  # seconds of work
 
 
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {
+              "type": "object", "required": ["town", "days"],
+              "properties": {"town": {"type": "string", "maxLength": 20}, "days": {"type": "integer", "minimum": 1, "maximum": 9},
+                             "unit": {"type": "string", "enum": ["C", "F"]}}}}},
+         {"type": "function", "function": {"name": "now"}}]
+
+
+def check_call(test, name, arguments, named=False):
+    """That it is a valid call of one of TOOLS."""
+    if name == "now" and not named:
+        return test.assertEqual(arguments, {})
+    test.assertEqual(name, "weather")
+    test.assertLessEqual({"town", "days"}, set(arguments))
+    test.assertLessEqual(set(arguments), {"town", "days", "unit"})
+    test.assertTrue(len(arguments["town"]) <= 20 and 1 <= arguments["days"] <= 9 and arguments.get("unit", "C") in "CF")
+
+
 class TextTest(unittest.TestCase):
     """A text is the same alone, in `nextn run`, streamed, and among others."""
 
@@ -209,6 +226,52 @@ class ProtocolTest(unittest.TestCase):
                                               "response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}},
                      mentions=["not"])
 
+    def test_a_call_that_must_be_made_is_made(self):
+        """By a model that was never taught to: in each protocol, with drafts and without."""
+        ask = {"messages": [{"role": "user", "content": "Rain?"}], "tools": TOOLS, "temperature": 1.2, "max_tokens": 600}
+        for seed in range(6):
+            choice = "required" if seed % 2 else {"type": "function", "function": {"name": "weather"}}
+            body = {**ask, "seed": seed, "tool_choice": choice, "parallel_tool_calls": False}
+            texts = set()
+            for on in (True, False):
+                made = self.server.post("/v1/chat/completions", {**body, "speculative": {"enabled": on}}).json["choices"][0]
+                self.assertEqual(made["finish_reason"], "tool_calls" if seed % 2 else "stop")
+                self.assertIsNone(made["message"]["content"])
+                call, = made["message"]["tool_calls"]
+                check_call(self, call["function"]["name"], json.loads(call["function"]["arguments"]), named=seed % 2 == 0)
+                texts.add(json.dumps(call["function"]))
+            self.assertEqual(len(texts), 1)
+            events = self.server.post("/v1/chat/completions", {**body, "stream": True}).events
+            deltas = [d for e in events for c in e["choices"] for d in c["delta"].get("tool_calls", [])]
+            self.assertEqual("".join(d["function"].get("arguments", "") for d in deltas), call["function"]["arguments"])
+        cut = self.server.post("/v1/chat/completions", {**ask, "tool_choice": "required", "max_tokens": 3}).json["choices"][0]
+        self.assertEqual(cut["finish_reason"], "length")
+
+        flat = [{"type": "function", **tool["function"]} for tool in TOOLS]
+        for choice in ("required", {"type": "function", "name": "weather"}):
+            answer = self.server.post("/v1/responses", {"input": "Rain?", "tools": flat, "tool_choice": choice, "seed": 3,
+                                                        "parallel_tool_calls": False}).json
+            item, = answer["output"]
+            self.assertEqual((answer["status"], item["type"]), ("completed", "function_call"))
+            check_call(self, item["name"], json.loads(item["arguments"]), named=choice != "required")
+        anthropic = [{"name": t["function"]["name"], "input_schema": t["function"].get("parameters", {"type": "object", "properties": {}})} for t in TOOLS]
+        for choice in ({"type": "any"}, {"type": "tool", "name": "weather"}):
+            answer = self.server.post("/v1/messages", {"messages": ask["messages"], "max_tokens": 600, "tools": anthropic, "seed": 3,
+                                                       "tool_choice": {**choice, "disable_parallel_tool_use": True}}).json
+            block, = answer["content"]
+            self.assertEqual((answer["stop_reason"], block["type"]), ("tool_use", "tool_use"))
+            check_call(self, block["name"], block["input"], named=choice["type"] == "tool")
+
+    def test_a_call_that_cannot_be_made_is_refused(self):
+        ask = {"messages": [{"role": "user", "content": "Rain?"}], "tools": TOOLS}
+        chat = "/v1/chat/completions"
+        self.refused(chat, {**ask, "tool_choice": {"type": "function", "function": {"name": "snow"}}}, mentions=["snow"], param="tool_choice")
+        self.refused(chat, {"messages": ask["messages"], "tool_choice": "required"}, mentions=["tools"], param="tool_choice")
+        self.refused(chat, {**ask, "tool_choice": "required", "response_format": {"type": "json_object"}}, mentions=["response_format"])
+        strange = [{"type": "function", "function": {"name": "strange", "parameters": {"properties": {"a": {"contains": {}}}}}}]
+        self.refused(chat, {**ask, "tools": strange, "tool_choice": "required"}, mentions=["strange", "contains"])
+        self.assertEqual(self.server.post(chat, {**ask, "tools": strange, "max_tokens": 1}).status, 200)  # not asked of it
+
     def test_what_the_model_is(self):
         self.assertEqual(self.server.get("/health").json, {"status": "ok"})
         model = self.server.get("/v1/models").json["data"][0]
@@ -314,6 +377,74 @@ class ProtocolTest(unittest.TestCase):
         self.server.post("/v1/completions", {"prompt": "x", "temperature": secret})
         self.server.post("/v1/completions", b'{"prompt": ' + secret.encode())
         self.assertNotIn(secret, json.dumps(self.server.log))
+
+
+class CallTest(unittest.TestCase):
+    """Models whose templates write calls in one of the ways, and think before."""
+    WRITES = {  # ¶: a line's end
+        "xml": "<tool_call>¶<function={{ f.name }}>¶{% for k, v in f.arguments.items() %}<parameter={{ k }}>¶{{ v }}¶</parameter>¶"
+               "{% endfor %}</function>¶</tool_call>",
+        "glm": "<tool_call>{{ f.name }}¶{% for k, v in f.arguments.items() %}<arg_key>{{ k }}</arg_key>¶<arg_value>{{ v }}</arg_value>¶"
+               "{% endfor %}</tool_call>",
+    }
+
+    def server(self, way, model):
+        template = ("{% for m in messages %}{{ m.role }}: {% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>¶¶"
+                    "{% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}{% set f = c.function %}" + self.WRITES[way] +
+                    "{% endfor %}¶{% endfor %}{% if enable_thinking %}<think>{% endif %}")
+        file = tempfile.NamedTemporaryFile("w", suffix=".jinja")
+        self.addCleanup(file.close)
+        file.write(template.replace("¶", "{{ '\\n' }}"))
+        file.flush()
+        server = Server("--chat-template-file", file.name, model=model)
+        self.addCleanup(server.__exit__)
+        return server
+
+    def test_in_each_way(self):
+        for way in self.WRITES:
+            for model in (None, MIXED):
+                server = self.server(way, model)
+                for seed in range(3):
+                    texts = set()
+                    for on in (True, False):
+                        body = {"messages": [{"role": "user", "content": "Rain?"}], "tools": TOOLS, "tool_choice": "required",
+                                "seed": seed, "temperature": 1, "max_tokens": 1500, "parallel_tool_calls": False,
+                                "speculative": {"enabled": on}}
+                        made = server.post("/v1/chat/completions", body).json["choices"][0]
+                        self.assertEqual(made["finish_reason"], "tool_calls", (way, model, made))
+                        call, = made["message"]["tool_calls"]
+                        check_call(self, call["function"]["name"], json.loads(call["function"]["arguments"]))
+                        texts.add(json.dumps(call["function"]))
+                    self.assertEqual(len(texts), 1)
+
+    def test_after_reasoning(self):
+        server = self.server("xml", MIXED)
+        end, = server.post("/tokenize", {"content": "</think>"}).json["tokens"]
+        body = {"messages": [{"role": "user", "content": "Rain?"}], "tools": TOOLS, "tool_choice": "required", "seed": 1,
+                "chat_template_kwargs": {"enable_thinking": True}, "max_tokens": 1500, "parallel_tool_calls": False}
+        thought = server.post("/v1/chat/completions", {**body, "max_tokens": 9, "logit_bias": {end: False}}).json["choices"][0]
+        self.assertEqual(thought["finish_reason"], "length")
+        self.assertNotIn("tool_calls", thought["message"])
+        self.assertTrue(thought["message"]["reasoning_content"])
+        # Nor does an answer end in its thought, which would leave what was asked for unwritten.
+        eos, = server.post("/tokenize", {"content": "<|im_end|>", "parse_special": True}).json["tokens"]
+        ends = {"logit_bias": {eos: 100}, "max_tokens": 9}
+        free = server.post("/v1/chat/completions", {**body, **ends, "tool_choice": "auto"}).json["choices"][0]
+        bound = server.post("/v1/chat/completions", {**body, **ends}).json["choices"][0]
+        self.assertEqual((free["finish_reason"], bound["finish_reason"]), ("stop", "length"))
+        # A bias ends the thought soon; no string of these calls may hold the token.
+        body["tools"] = [TOOLS[1], {"type": "function", "function": {"name": "count", "parameters": {
+            "type": "object", "properties": {"n": {"type": "integer"}, "unit": {"enum": ["C", "F"]}}, "required": ["n"]}}}]
+        made = server.post("/v1/chat/completions", {**body, "logit_bias": {end: 16}}).json["choices"][0]
+        self.assertEqual(made["finish_reason"], "tool_calls", made)
+        self.assertTrue(made["message"]["reasoning_content"])
+        self.assertIn(made["message"]["tool_calls"][0]["function"]["name"], ("now", "count"))
+
+    def test_a_marker_is_a_token_where_there_is_one(self):
+        server = self.server("xml", MIXED)
+        made = server.post("/v1/completions", {"prompt": "x", "grammar": 'root ::= "<think>" [ab]', "max_tokens": 20, "seed": 1}).json
+        self.assertRegex(made["choices"][0]["text"], "^<think>[ab]$")
+        self.assertEqual(made["usage"]["completion_tokens"], 2)
 
 
 class LoadTest(unittest.TestCase):

@@ -43,6 +43,8 @@ class Tokenizer {
   int32_t n_vocab() const noexcept { return static_cast<int32_t>(types_.size()); }
   bool is_eog(int32_t id) const noexcept { return end_tokens_.contains(id); }  // ends a generation (end_tokens.h)
   bool is_control(int32_t id) const noexcept;
+  // Has text, as a normal token does, but always stands for it as a whole: <tool_call>, </think> ..
+  bool is_user_defined(int32_t id) const noexcept { return is_token(id) && types_[id] == Type::kUserDefined; }
   std::optional<int32_t> bos() const noexcept { return bos_; }
   std::optional<int32_t> eos() const noexcept { return eos_; }
   bool add_bos() const noexcept { return add_bos_; }
