@@ -13,6 +13,10 @@ if(NEXTN_WERROR)
 endif()
 include_directories(${PROJECT_SOURCE_DIR}/src)
 
+# A build with a sanitizer spends most of its time in the compiler where it optimises, and most of its tests' time in a few
+# layers where it does not: only these get NEXTN_HOT_FLAGS.
+set(NEXTN_HOT_LAYERS tensor quant kernels ops state model grammar sampling)
+
 # nextn_library(NAME [DEPS target...]): every .cc of the folder but the tests becomes nextn_NAME; the *_test.cc beside
 # them become the program NAME_test.
 function(nextn_library name)
@@ -24,6 +28,9 @@ function(nextn_library name)
   if(sources)
     add_library(nextn_${name} STATIC ${sources})
     target_link_libraries(nextn_${name} PUBLIC ${ARG_DEPS})
+    if(name IN_LIST NEXTN_HOT_LAYERS)
+      target_compile_options(nextn_${name} PRIVATE ${NEXTN_HOT_FLAGS})
+    endif()
   else()
     add_library(nextn_${name} INTERFACE)
     target_link_libraries(nextn_${name} INTERFACE ${ARG_DEPS})

@@ -490,7 +490,7 @@ class LoadTest(unittest.TestCase):
         with Server("-np", 2, "-c", 8192) as server:
             c, response = self.stream(server, {**LONG, "max_tokens": 8000})
             with ThreadPoolExecutor(1) as pool:
-                long = pool.submit(server.post, "/v1/completions", {"prompt": [5] * 6000, "max_tokens": 1})
+                long = pool.submit(server.post, "/v1/completions", {"prompt": [5] * 2000, "max_tokens": 1})
                 n = 0
                 while not long.done():
                     n += response.readline().startswith(b"data: ")
@@ -512,7 +512,7 @@ class LoadTest(unittest.TestCase):
             self.assertIn('"finish_reason":"length"', rest)
             self.assertTrue(rest.endswith("data: [DONE]\n\n"))
             c.close()
-            self.assertEqual(server.process.wait(20), 0)
+            self.assertEqual(server.process.wait(300), 0)
 
     def test_what_takes_too_long_to_end_is_told_so(self):
         with Server("-np", 1, "-c", 2048, "--drain-seconds", 0) as server:
@@ -582,7 +582,7 @@ class SafetyTest(unittest.TestCase):
                 server.wait(lambda: server.busy() == 0, 3)
 
     def refused(self, *args):
-        done = subprocess.run([NEXTN, "serve", *([] if "--port" in args else ["--port", "0"]), *args], capture_output=True, timeout=60)
+        done = subprocess.run([NEXTN, "serve", *([] if "--port" in args else ["--port", "0"]), *args], capture_output=True, timeout=300)
         self.assertIn(done.returncode, (1, 2), done.stderr)
         error = done.stderr.decode().strip().splitlines()[-1]
         self.assertTrue(error.startswith("nextn serve: "), error)

@@ -40,7 +40,7 @@ class Server:
         self.ready = threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        if not self.ready.wait(60) or not self.log or self.log[-1].get("event") == "failed":
+        if not self.ready.wait(300) or not self.log or self.log[-1].get("event") == "failed":
             raise AssertionError(f"the server did not start: {self.log}")
         loading = next(line for line in self.log if line["event"] == "loading")
         self.port = int(re.search(r":(\d+)$", loading["address"])[1])
@@ -66,11 +66,11 @@ class Server:
 
     def end(self, sig=signal.SIGTERM):
         self.process.send_signal(sig)
-        status = self.process.wait(60)
+        status = self.process.wait(300)
         self.reader.join(10)
         return status
 
-    def connect(self, timeout=60):
+    def connect(self, timeout=300):
         if self.tls:
             return http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=self.tls)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
@@ -99,7 +99,7 @@ class Server:
     def busy(self):
         return sum(slot["is_processing"] for slot in self.get("/slots").json)
 
-    def wait(self, what, seconds=30):
+    def wait(self, what, seconds=300):
         end = time.monotonic() + seconds
         while not what():
             if time.monotonic() > end:
@@ -110,4 +110,4 @@ class Server:
 def run_alone(prompt, *args, model=MIXED):
     """What `nextn run` writes."""
     command = [NEXTN, "run", *(["-m", model] if model else []), "-p", prompt, "--json", *map(str, args)]
-    return json.loads(subprocess.run(command, capture_output=True, env=ENVIRONMENT, timeout=120, check=True).stdout)
+    return json.loads(subprocess.run(command, capture_output=True, env=ENVIRONMENT, timeout=600, check=True).stdout)
