@@ -32,7 +32,7 @@ TEST(Responses, AnAnswerComesInItems) {
   int64_t number = 0;
   for (const Json& event : events_of(*reply, text, 6)) {
     EXPECT_EQ(event["sequence_number"], number++);
-    if (types.empty() || types.back() != event["type"]) types.push_back(event["type"]);
+    if (types.empty() || types.back() != event["type"].get<std::string>()) types.push_back(event["type"]);
     last = event;
   }
   EXPECT_EQ(types,
