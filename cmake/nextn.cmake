@@ -15,7 +15,7 @@ include_directories(${PROJECT_SOURCE_DIR}/src)
 
 # A build with a sanitizer spends most of its time in the compiler where it optimises, and most of its tests' time in a few
 # layers where it does not: only these get NEXTN_HOT_FLAGS.
-set(NEXTN_HOT_LAYERS tensor quant kernels ops state model grammar sampling)
+set(NEXTN_HOT_LAYERS tensor quant kernels ops state model jinja chat tokenizer grammar sampling)
 
 # nextn_library(NAME [DEPS target...]): every .cc of the folder but the tests becomes nextn_NAME; the *_test.cc beside
 # them become the program NAME_test.
