@@ -407,6 +407,117 @@ class LoadTest(unittest.TestCase):
                 self.assertEqual(server.get("/health").status, 200)
 
 
+class SlotFilesTest(unittest.TestCase):
+    """POST /slots/ID?action=save, restore and erase."""
+
+    STORY = [{"role": "system", "content": "A story. " + " ".join(map(str, range(150)))}]
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def server(self, *args, **options):
+        return Server("-np", 2, "-c", 2048, "--slot-save-path", self.folder, *args, **options)
+
+    def act(self, server, slot, action, name="a.bin"):
+        return server.post(f"/slots/{slot}?action={action}", {"filename": name})
+
+    def chat(self, server, *texts):
+        """The answer to a chat of these texts, the user's first, and the tokens of it that were known."""
+        roles = ("user", "assistant") * len(texts)
+        body = {"messages": self.STORY + [{"role": r, "content": t} for r, t in zip(roles, texts)], "max_tokens": 12, "seed": 1,
+                "ignore_eos": True}
+        answer = server.post("/v1/chat/completions", body).json
+        return answer["choices"][0]["message"]["content"], answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    def slot_in_use(self, server):
+        return max(server.get("/slots").json, key=lambda slot: slot["n_context_tokens"])["id"]
+
+    def test_a_chat_goes_on_after_a_restart(self):
+        with self.server() as server:
+            one, _ = self.chat(server, "one")
+            slot = self.slot_in_use(server)
+            held = server.get("/slots").json[slot]["n_context_tokens"]
+            saved = self.act(server, slot, "save")
+            self.assertEqual(saved.status, 200, saved.body)
+            self.assertEqual((saved.json["id_slot"], saved.json["filename"], saved.json["n_saved"]), (slot, "a.bin", held))
+            self.assertEqual(saved.json["n_written"], (self.folder / "a.bin").stat().st_size)
+            self.assertGreaterEqual(saved.json["timings"]["save_ms"], 0)
+            self.assertEqual([f.name for f in self.folder.iterdir()], ["a.bin"])
+            two, known = self.chat(server, "one", one, "two")
+            again, _ = self.chat(server, "one")
+        with self.server("-t", 1) as server:
+            restored = self.act(server, 1, "restore").json
+            self.assertEqual((restored["id_slot"], restored["filename"], restored["n_restored"], restored["n_read"]),
+                             (1, "a.bin", held, saved.json["n_written"]))
+            self.assertGreaterEqual(restored["timings"]["restore_ms"], 0)
+            self.assertEqual(server.get("/slots").json[1]["n_context_tokens"], held)
+            self.assertEqual(self.chat(server, "one", one, "two"), (two, known))
+            self.assertGreater(known, 300)
+            # The checkpoints came along.
+            self.assertEqual(self.act(server, 0, "restore").status, 200)
+            text, known = self.chat(server, "one")
+            self.assertEqual(text, again)
+            self.assertGreater(known, 300)
+            for slot in (0, 1):
+                held = server.get("/slots").json[slot]["n_context_tokens"]
+                self.assertEqual(server.post(f"/slots/{slot}?action=erase", b"").json, {"id_slot": slot, "n_erased": held})
+                self.assertEqual(server.get("/slots").json[slot]["n_context_tokens"], 0)
+            self.assertEqual(self.chat(server, "one"), (again, 0))
+
+    def test_what_is_wrong_is_named(self):
+        def refused(server, slot, action, name, *mentions, status=400):
+            answer = self.act(server, slot, action, name)
+            self.assertEqual(answer.status, status, answer.body)
+            for text in mentions:
+                self.assertIn(text, answer.json["error"]["message"])
+            self.assertNotIn("\n", answer.json["error"]["message"])
+
+        with self.server() as server:
+            text, _ = self.chat(server, "one")
+            self.assertEqual(self.act(server, self.slot_in_use(server), "save").status, 200)
+            for name in ("", "..", ".", "../a.bin", "/a.bin", "b/a.bin", "a\\b", ".hidden", "a\nb", "x" * 201, 3, None, ["a"]):
+                for action in ("save", "restore"):
+                    refused(server, 0, action, name, "filename")
+            for slot in ("2", "-1", "x", "", "0/1", "99999999999"):
+                refused(server, slot, "save", "a.bin", "slot")
+            for action in ("", "load", "save%00"):
+                refused(server, 0, action, "a.bin", "action")
+            self.assertEqual(server.post("/slots/0", {"filename": "a.bin"}).status, 400)
+            self.assertEqual(server.get("/slots/0?action=save").status, 405)
+            refused(server, 0, "restore", "none.bin", "none.bin", "found none")
+            whole = (self.folder / "a.bin").read_bytes()
+            (self.folder / "short.bin").write_bytes(whole[:-100])
+            refused(server, 0, "restore", "short.bin", "whole")
+            (self.folder / "bad.bin").write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+            refused(server, 0, "restore", "bad.bin", "checksum")
+            (self.folder / "folder.bin").mkdir()
+            refused(server, 0, "restore", "folder.bin", "regular")
+            refused(server, 0, "save", "folder.bin", "cannot write", status=500)
+            self.assertEqual(self.chat(server, "one")[0], text)
+        with self.server(model=str(MODELS / "tiny-no-head.gguf")) as server:
+            refused(server, 0, "restore", "a.bin", "model: expected", "found")
+        with self.server("-ctk", "q8_0") as server:
+            refused(server, 0, "restore", "a.bin", "cache types: expected q8_0 f16, found f16 f16")
+        with Server("-np", 2) as server:
+            for action in ("save", "restore", "erase"):
+                refused(server, 0, action, "a.bin", "--slot-save-path", status=501)
+
+    def test_a_slot_in_use_is_saved_when_its_request_ends(self):
+        with self.server() as server:
+            alone = server.text(prompt="Once upon", max_tokens=300, temperature=0, ignore_eos=True)
+            with ThreadPoolExecutor(8) as pool:
+                # More requests than slots, so that a slot is never idle for long.
+                texts = [pool.submit(server.text, prompt="Once upon", max_tokens=300, temperature=0, ignore_eos=True) for _ in range(6)]
+                server.wait(lambda: server.busy() == 2)
+                for i in range(6):
+                    answer = self.act(server, i % 2, ("save", "restore", "save")[i % 3], f"{i % 2}.bin")
+                    self.assertIn(answer.status, (200, 400), answer.body)
+                self.assertEqual({t.result() for t in texts}, {alone})
+            self.assertEqual(sorted(f.name for f in self.folder.iterdir()), ["0.bin", "1.bin"])
+
+
 class SafetyTest(unittest.TestCase):
     def test_keys(self):
         with tempfile.NamedTemporaryFile("w", suffix=".keys") as keys:
@@ -460,7 +571,7 @@ class SafetyTest(unittest.TestCase):
     def test_flags(self):
         for args in (["--port", "99999"], ["--port", "x"], ["-np", "-1"], ["--log-format", "xml"], ["--api-key", ""],
                      ["--ssl-cert-file", "x"], ["--prefill-slowdown", "0"], ["--queue-limit", "0"], ["--temp", "nan"], ["--ctx-checkpoints", "-1"], ["--cache-ram", "much"],
-                     ["--chat-template-kwargs", "[]"], ["--drain-seconds", "-1"]):
+                     ["--chat-template-kwargs", "[]"], ["--drain-seconds", "-1"], ["--slot-save-path", "/nowhere"]):
             self.assertIn("expected", self.refused(*args))
         self.assertIn("no-such-host", self.refused("--host", "no-such-host.invalid"))
         self.assertIn("/nowhere.gguf", self.refused("-m", "/nowhere.gguf"))

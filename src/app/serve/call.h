@@ -26,7 +26,7 @@ enum class Access : uint8_t {
 
 struct Server::Route {
   const char* method;
-  const char* path;
+  const char* path;  // with "/" at its end: of everything below it
   Access access;
   void (Server::*handle)(Call&);
   nlohmann::ordered_json (*error)(int status, std::string_view message) = api::error_json;  // in the protocol's form

@@ -1,4 +1,7 @@
 // What the server answers under which path.
+#include <algorithm>
+#include <charconv>
+
 #include "api/chat_completions.h"
 #include "api/completions.h"
 #include "api/llama_completion.h"
@@ -12,6 +15,20 @@ namespace nextn {
 
 using api::Fields;
 using api::Json;
+
+namespace {
+
+// "save" of "a=b&action=save"; empty where there is none.
+std::string_view query_value(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('=')) return pair.substr(name.size() + 1);
+  }
+  return {};
+}
+
+}  // namespace
 
 const std::vector<Server::Route>& Server::routes() {
   static const std::vector<Route> kRoutes = {
@@ -32,6 +49,7 @@ const std::vector<Server::Route>& Server::routes() {
       {"POST", "/apply-template", Access::kReady, &Server::apply_template},
       {"GET", "/props", Access::kReady, &Server::props},
       {"GET", "/slots", Access::kReady, &Server::slots},
+      {"POST", "/slots/", Access::kReady, &Server::slot_action},
       {"GET", "/metrics", Access::kReady, &Server::metrics},
   };
   return kRoutes;
@@ -174,6 +192,43 @@ void Server::slots(Call& call) {
                      {"n_context_tokens", slot.context_n}});
   }
   answer(call, slots);
+}
+
+// POST /slots/ID?action=save|restore|erase, as llama.cpp has it.
+void Server::slot_action(Call& call) {
+  if (!slot_files_) {
+    fail(ErrorCode::kUnsupported, "slots are neither saved nor restored here: start the server with --slot-save-path");
+  }
+  const std::string_view number = std::string_view(call.request.path).substr(std::string_view("/slots/").size());
+  int slot = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), slot);
+  if (error != std::errc() || end != number.data() + number.size()) {
+    fail(ErrorCode::kRequest, "slot: expected its number, found '{}'", number);
+  }
+  const std::string_view action = query_value(call.request.query, "action");
+  std::string name;
+  if (action != "erase") {
+    const Json body = api::parse_body(call.request.body);
+    name = Fields(body).string("filename").value_or("");
+  }
+  call.request.body = {};
+  // What came of it, in the action's own names.
+  const auto done = [&](const char* tokens, const char* bytes, const char* ms) {
+    return [this, call, slot, name, tokens, bytes, ms](const SlotFiles::Result& result) {
+      call.exchange->post([this, call, slot, name, tokens, bytes, ms, result]() mutable {
+        if (result.error) return refuse(call, api::status_of(result.error->code()), result.error->what());
+        Json json = {{"id_slot", slot}};
+        if (bytes != nullptr) json["filename"] = name;
+        json[tokens] = result.n_tokens;
+        if (bytes != nullptr) json.update({{bytes, result.n_bytes}, {"timings", {{ms, result.ms}}}});
+        answer(call, json);
+      });
+    };
+  };
+  if (action == "save") return slot_files_->save(slot, name, done("n_saved", "n_written", "save_ms"));
+  if (action == "restore") return slot_files_->restore(slot, name, done("n_restored", "n_read", "restore_ms"));
+  if (action == "erase") return slot_files_->erase(slot, done("n_erased", nullptr, nullptr));
+  fail(ErrorCode::kRequest, "action: expected save, restore or erase, found '{}'", action);
 }
 
 void Server::metrics(Call& call) {

@@ -1,5 +1,6 @@
 // nextn serve: flags, signals, and a Server between them.
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
@@ -23,6 +24,7 @@ struct ServeFlags {
   int queue_limit = 256, max_connections = 512, max_body_mib = 32, drain_seconds = 30;
   double prefill_slowdown = 2;
   bool no_page = false;
+  std::string slot_folder;
 
   void add_to(CLI::App& app);
   void check() const;
@@ -50,6 +52,7 @@ void ServeFlags::add_to(CLI::App& app) {
                  "while a prompt is read, steps of others may take so many times as long (default: 2)");
   app.add_option("--drain-seconds", drain_seconds,
                  "for running requests, when the server is told to end (default: 30)");
+  app.add_option("--slot-save-path", slot_folder, "folder that POST /slots/ID?action=save|restore keeps slots in");
   app.add_flag("--no-webui", no_page, "no web page at /");
   app.add_option("--log-format", log_format, "text or json");
 }
@@ -69,6 +72,10 @@ void ServeFlags::check() const {
   }
   for (const std::string& key : api_keys) {
     if (key.empty()) fail(ErrorCode::kUsage, "--api-key: expected a key, found ''");
+  }
+  std::error_code error;
+  if (!slot_folder.empty() && !std::filesystem::is_directory(slot_folder, error)) {
+    fail(ErrorCode::kUsage, "--slot-save-path: expected a folder, found '{}'", slot_folder);
   }
   sampling.check();
 }
@@ -115,6 +122,7 @@ ServerOptions ServeFlags::options(const CLI::App& app) const {
   o.scheduler.prefill_slowdown = prefill_slowdown;
   o.drain_limit = std::chrono::seconds(drain_seconds);
   o.page = !no_page;
+  o.slot_folder = slot_folder;
   o.log = log_format == "json" ? Log::Format::kJson : Log::Format::kText;
   return o;
 }

@@ -99,6 +99,7 @@ void Server::load() {
     calibrate(*engine_, session);
   }
   scheduler_ = std::make_unique<Scheduler>(*engine_, options_.scheduler);
+  if (!options_.slot_folder.empty()) slot_files_.emplace(*scheduler_, options_.slot_folder);
 }
 
 // What was found, once it serves.
@@ -143,6 +144,7 @@ void Server::run(const std::atomic<bool>& stop) {
   }
   scheduler_->cancel_all();
   engine_thread.join();
+  slot_files_.reset();
   http_.stop(std::chrono::seconds(2));
   log_.info("ended");
 }
@@ -183,7 +185,8 @@ void Server::dispatch(Call& call) {
   const std::string method = call.request.method == "HEAD" ? "GET" : call.request.method;
   std::string allowed;
   for (const Route& route : routes()) {
-    if (call.request.path != route.path) continue;
+    const std::string_view path = route.path;
+    if (path.ends_with('/') ? !call.request.path.starts_with(path) : call.request.path != path) continue;
     if (method != route.method) {
       allowed = route.method;
       continue;

@@ -12,6 +12,7 @@
 #include "app/serve/http_server.h"
 #include "app/serve/log.h"
 #include "app/serve/metrics.h"
+#include "app/serve/slot_files.h"
 #include "engine/scheduler.h"
 
 namespace nextn {
@@ -29,6 +30,7 @@ struct ServerOptions {
   SchedulerOptions scheduler;
   std::chrono::seconds drain_limit{30};  // for running requests, when the server is to end
   bool page = true;                      // the web page at /
+  std::string slot_folder;               // where slots are saved; empty: they are not
   Log::Format log = Log::Format::kText;
 };
 
@@ -77,6 +79,7 @@ class Server {
   void apply_template(Call& call);
   void props(Call& call);
   void slots(Call& call);
+  void slot_action(Call& call);
   void metrics(Call& call);
 
   ServerOptions options_;
@@ -90,6 +93,7 @@ class Server {
   // The connections hold what the scheduler's requests call back: it goes before them, they go last.
   HttpServer http_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::optional<SlotFiles> slot_files_;
 };
 
 }  // namespace nextn
