@@ -124,12 +124,19 @@ TEST_P(SessionFileOf, ASessionGoesOnInAnotherEngine) {
     EXPECT_EQ(restore_session(session, folder / "a.bin"), fs::file_size(folder / "a.bin"));
     const int64_t length = session.length();
     EXPECT_GE(length, 300 + 23);
+    if (const HeadState* const its = session.head_state()) {  // what its next pair needs
+      EXPECT_EQ(its->length(), length);
+      EXPECT_EQ(its->backlog(), 1);
+      const size_t n_bytes = static_cast<size_t>(engine.model().info().n_embd) * sizeof(float);
+      EXPECT_EQ(std::memcmp(its->backlog_hidden(), session.state().pending_hidden(), n_bytes), 0);
+    }
     const Generation got = session.generate(next, drafting(3));
     EXPECT_EQ(got.stats.cached_n, length);
     EXPECT_EQ(got.tokens, turn.tokens);
     EXPECT_EQ(got.row_digests, turn.row_digests);
     EXPECT_EQ(session.state_digest(), state);
     EXPECT_EQ(session.head_digest(), head);
+    EXPECT_EQ(head != 0, with_head && session.head_state() != nullptr);
     // The checkpoints came along: another answer goes on from near the prompt's end.
     restore_session(session, folder / "a.bin");
     const Generation again = session.generate(prompt, drafting(0, 30));
@@ -193,7 +200,7 @@ TEST_F(SessionFile, ACutFileIsRefused) {
   Bytes longer = bytes;
   longer.push_back(0);
   write_bytes(path, signed_again(longer));
-  EXPECT_NE(refusal(other, path), "");
+  EXPECT_NE(refusal(other, path).find("expected its end, found 1 more bytes"), std::string::npos);
   expect_unharmed();
 }
 
@@ -377,6 +384,7 @@ TEST_F(SessionFile, SlotsAreHeldWhileOthersWrite) {
   Scheduler scheduler(engine, {});
   std::thread engine_thread([&] { scheduler.run(); });
   std::vector<std::future<void>> ended;
+  std::vector<std::string> saved;
   for (int i = 0; i < 6; i++) {
     auto promise = std::make_shared<std::promise<void>>();
     ended.push_back(promise->get_future());
@@ -397,8 +405,9 @@ TEST_F(SessionFile, SlotsAreHeldWhileOthersWrite) {
       std::promise<Session*> granted;
       scheduler.hold(slot, [&](Session& s) { granted.set_value(&s); });
       Session* const held = granted.get_future().get();
-      save_session(*held, path);
-      if (i % 2 == 0) restore_session(*held, path);
+      saved.push_back(folder / fmt::format("{}-{}.bin", i, slot).c_str());
+      save_session(*held, saved.back());
+      if (i % 2 == 0) restore_session(*held, saved.back());
       scheduler.release(slot);
     }
   }
@@ -409,6 +418,12 @@ TEST_F(SessionFile, SlotsAreHeldWhileOthersWrite) {
   EXPECT_THROW(scheduler.hold(0, [](Session&) {}), Error);
   engine_thread.join();
   EXPECT_EQ(got, want);
+  for (const std::string& file : saved) {
+    ASSERT_EQ(refusal(other, file), "");
+    Session afresh(engine);
+    const std::vector<int32_t> next = joined({other.text().begin(), other.text().end()}, prompt_of(9, 6));
+    EXPECT_EQ(other.generate(next, drafting(3)).row_digests, afresh.generate(next, drafting(3)).row_digests) << file;
+  }
 }
 
 }  // namespace
