@@ -5,6 +5,7 @@
 """
 import json
 import random
+import re
 import shutil
 import signal
 import socket
@@ -518,6 +519,134 @@ class SlotFilesTest(unittest.TestCase):
             self.assertEqual(sorted(f.name for f in self.folder.iterdir()), ["0.bin", "1.bin"])
 
 
+class SleepTest(unittest.TestCase):
+    """--sleep-idle-seconds"""
+
+    BODY = {"prompt": "Once upon", "max_tokens": 40, "temperature": 0}
+
+    def sleeps(self, server):
+        return server.get("/props").json["is_sleeping"]
+
+    def metric(self, server, name):
+        lines = server.get("/metrics").body.decode().splitlines()
+        return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"nextn:{name}{{"))
+
+    def resident_kib(self, server):
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+
+    def events(self, server, name):
+        return sum(line["event"] == name for line in server.log)
+
+    def test_twenty_times_it_sleeps_and_has_the_same_size_and_text(self):
+        program = Path(NEXTN).read_bytes()
+        sanitized = b"__asan_init" in program or b"__tsan_init" in program  # they keep what has been freed
+        with Server("-np", 2, "-t", 2, "--sleep-idle-seconds", 1) as server:
+            awake, text, size, steps = self.resident_kib(server), None, None, 0
+            kept = server.connect()  # a connection with nothing on it keeps nobody awake
+            for i in range(20):
+                answer = server.post("/v1/completions", self.BODY, connection=kept if i == 0 else None).json
+                text = text or answer["choices"][0]["text"]
+                self.assertEqual(answer["choices"][0]["text"], text)
+                server.wait(lambda: self.sleeps(server), 60)
+                size = size or self.resident_kib(server)
+                if not sanitized:
+                    self.assertLess(size, awake)
+                    self.assertLess(self.resident_kib(server), 1.02 * size)
+                self.assertGreater(self.metric(server, "steps"), steps)
+                steps = self.metric(server, "steps")
+            kept.close()
+            self.assertEqual(server.end(), 0)  # asleep
+            self.assertGreaterEqual(self.events(server, "asleep"), 20)
+            self.assertEqual(self.events(server, "asleep"), self.events(server, "ready"))
+
+    def test_who_only_looks_does_not_wake_it(self):
+        with Server("-np", 3, "--sleep-idle-seconds", 5) as server:
+            self.assertFalse(self.sleeps(server))
+            models, props = server.get("/v1/models").json, server.get("/props").json
+            server.wait(lambda: self.sleeps(server), 60)  # which looks all the time, and does not keep it awake
+            for _ in range(5):
+                self.assertEqual(server.get("/health").json, {"status": "ok"})
+                self.assertEqual(server.get("/v1/models").json, models)
+                self.assertEqual(server.get("/props").json, {**props, "is_sleeping": True})
+                self.assertEqual(self.metric(server, "engine_sleeping"), 1)
+                self.assertEqual([(s["id"], s["n_context_tokens"], s["is_processing"]) for s in server.get("/slots").json],
+                                 [(i, 0, False) for i in range(3)])
+                self.assertEqual(server.get("/").status, 200)
+            self.assertEqual(self.events(server, "waking"), 0)
+            self.assertEqual(server.post("/tokenize", {"content": "x"}).status, 200)
+            self.assertEqual(self.metric(server, "engine_sleeping"), 0)
+            server.wait(lambda: self.events(server, "waking") == 1)
+
+    def test_all_who_come_while_it_wakes_are_answered(self):
+        with Server("-np", 2, "--sleep-idle-seconds", 1) as server:
+            text = server.text(**self.BODY)
+            for _ in range(3):
+                server.wait(lambda: self.sleeps(server), 60)
+                with ThreadPoolExecutor(12) as pool:
+                    def one(i):
+                        body = {**self.BODY, "stream": i % 3 == 0}
+                        answer = server.post("/v1/completions", body)
+                        self.assertEqual(answer.status, 200, answer.body)
+                        pieces = answer.events if body["stream"] else [answer.json]
+                        return "".join(c["text"] for piece in pieces for c in piece["choices"])
+
+                    self.assertEqual(set(pool.map(one, range(24))), {text})
+            # One that goes away before it is answered.
+            server.wait(lambda: self.sleeps(server), 60)
+            c = server.connect()
+            c.request("POST", "/v1/completions", json.dumps(LONG))
+            c.close()
+            self.assertEqual(server.text(**self.BODY), text)
+            server.wait(lambda: self.sleeps(server), 60)
+
+    def test_it_does_not_sleep_while_it_writes(self):
+        with Server("-np", 1, "-c", 2048, "-t", 1, "--sleep-idle-seconds", 2) as server:
+            c = server.connect()
+            c.request("POST", "/v1/completions", json.dumps({**LONG, "max_tokens": 2000, "stream": True}))
+            response = c.getresponse()
+            first = response.readline()
+            time.sleep(2.5)  # nobody reads on: the answer waits for its client
+            self.assertIn(b"data: [DONE]", first + response.read())
+            c.close()
+            self.assertEqual(self.events(server, "asleep"), 0)
+            server.wait(lambda: self.sleeps(server), 60)
+
+    def test_a_model_that_is_gone_or_another(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "model.gguf"
+            shutil.copy(MIXED, model)
+            with Server("-np", 1, "-c", 512, "--sleep-idle-seconds", 1, model=str(model)) as server:
+                text = server.text(**self.BODY)
+
+                def refused(*mentions):
+                    answer = server.post("/v1/completions", self.BODY)
+                    self.assertEqual((answer.status, "Retry-After" in answer.headers), (503, True), answer.body)
+                    for mention in mentions:
+                        self.assertIn(mention, answer.json["error"]["message"])
+                    self.assertEqual(server.get("/health").status, 200)
+
+                server.wait(lambda: self.sleeps(server), 60)
+                away = model.rename(Path(folder) / "away.gguf")
+                refused("model.gguf", "No such file")
+                refused("model.gguf", "No such file")
+                shutil.copy(MODELS / "tiny-no-head.gguf", model)
+                refused("expected the model that it was", "found another")
+                model.write_bytes(b"GGUF" + bytes(100))
+                refused("model.gguf", "expected")
+                away.replace(model)
+                self.assertEqual(server.text(**self.BODY), text)
+
+    def test_slots_are_saved_before_it_sleeps(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                Server("-np", 1, "--sleep-idle-seconds", 5, "--slot-save-path", folder) as server:
+            server.text(**self.BODY)
+            saved = server.post("/slots/0?action=save", {"filename": "a"}).json["n_saved"]
+            self.assertGreater(saved, 30)
+            server.wait(lambda: self.sleeps(server), 60)
+            self.assertEqual(server.post("/slots/0?action=restore", {"filename": "a"}).json["n_restored"], saved)
+
+
 class SafetyTest(unittest.TestCase):
     def test_keys(self):
         with tempfile.NamedTemporaryFile("w", suffix=".keys") as keys:
@@ -571,7 +700,8 @@ class SafetyTest(unittest.TestCase):
     def test_flags(self):
         for args in (["--port", "99999"], ["--port", "x"], ["-np", "-1"], ["--log-format", "xml"], ["--api-key", ""],
                      ["--ssl-cert-file", "x"], ["--prefill-slowdown", "0"], ["--queue-limit", "0"], ["--temp", "nan"], ["--ctx-checkpoints", "-1"], ["--cache-ram", "much"],
-                     ["--chat-template-kwargs", "[]"], ["--drain-seconds", "-1"], ["--slot-save-path", "/nowhere"]):
+                     ["--chat-template-kwargs", "[]"], ["--drain-seconds", "-1"], ["--slot-save-path", "/nowhere"],
+                     ["--sleep-idle-seconds", "0"], ["--sleep-idle-seconds", "soon"]):
             self.assertIn("expected", self.refused(*args))
         self.assertIn("no-such-host", self.refused("--host", "no-such-host.invalid"))
         self.assertIn("/nowhere.gguf", self.refused("-m", "/nowhere.gguf"))
