@@ -120,6 +120,10 @@ void Server::put_down_if_idle() {
   costs_ = model->engine().costs();
   model.reset();
   malloc_trim(0);
+  {
+    const std::lock_guard lock(mutex_);
+    description_.asleep = true;  // only now: the memory is there for others
+  }
   log_.info("asleep", {{"idle_s", options_.sleep_after.count()}});
 }
 
@@ -156,9 +160,7 @@ void Server::answer_waiting(const std::string& error) {
 
 Server::Description Server::description() const {
   const std::lock_guard lock(mutex_);
-  Description now = description_;
-  now.asleep = model_ == nullptr;
-  return now;
+  return description_;
 }
 
 SchedulerStats Server::stats() const {

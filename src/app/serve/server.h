@@ -99,7 +99,8 @@ class Server {
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable asked_;
   Description description_;
-  std::shared_ptr<LoadedModel> model_;  // nullptr: asleep. A call that needs it holds it until it is answered.
+  std::shared_ptr<LoadedModel>
+      model_;  // nullptr: asleep, or nearly. A call that needs it holds it until it is answered.
   std::chrono::steady_clock::time_point last_use_;
   std::vector<Call> waiting_;  // for the model
   SchedulerStats slept_;       // of the models before this one, with no slot in use
