@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/numa.h"
 #include "engine/draft_model.h"
+#include "engine/model_identity.h"
 #include "engine/tokenizer_loader.h"
 
 namespace nextn {
@@ -106,6 +107,11 @@ const std::shared_ptr<const grammar::TokenTrie>& Engine::token_trie() {
     trie_ = std::make_shared<const grammar::TokenTrie>(tokens);
   });
   return trie_;
+}
+
+const std::string& Engine::identity() {
+  std::call_once(identity_made_, [&] { identity_ = model_identity(file_); });
+  return identity_;
 }
 
 void Engine::check_prompt(std::span<const int32_t> prompt, int room) const {

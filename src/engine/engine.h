@@ -105,6 +105,9 @@ class Engine {
   SamplerScratch& sampler_scratch() noexcept { return scratch_; }
   // The vocabulary as grammars look at it; made when it is first asked for. From any thread.
   const std::shared_ptr<const grammar::TokenTrie>& token_trie();
+  // Tells the file's model from every other one (engine/model_identity.h); made when it is first asked for. From any
+  // thread. Throws Error{kSystem} where the file cannot be read any more.
+  const std::string& identity();
   // What steps cost here: a guess until calibrate() has measured them.
   StepCosts& costs() noexcept { return costs_; }
 
@@ -128,8 +131,9 @@ class Engine {
   std::optional<DraftHead> draft_head_;
   SamplerScratch scratch_;
   StepCosts costs_;
-  std::once_flag trie_made_;
+  std::once_flag trie_made_, identity_made_;
   std::shared_ptr<const grammar::TokenTrie> trie_;
+  std::string identity_;
   double load_ms_ = 0;
 };
 

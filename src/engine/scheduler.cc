@@ -10,9 +10,12 @@ struct Scheduler::Slot {
   explicit Slot(Engine& engine) : session(engine) {}
 
   Session session;
-  std::shared_ptr<Job> job;  // nullptr: free
+  std::shared_ptr<Job> job;  // nullptr: none
+  bool held = false;
   std::optional<Decoding> decoding;
   int64_t started = 0;  // number of the request that had it last
+
+  bool free() const noexcept { return !job && !held; }
 };
 
 Scheduler::Scheduler(Engine& engine, const SchedulerOptions& options)
@@ -61,6 +64,25 @@ void Scheduler::drain() {
   work_.notify_one();
 }
 
+void Scheduler::hold(int slot, std::function<void(Session&)> use) {
+  if (slot < 0 || slot >= n_slots()) {
+    fail(ErrorCode::kRequest, "slot: expected one from 0 to {}, found {}", n_slots() - 1, slot);
+  }
+  const std::lock_guard lock(mutex_);
+  if (draining_) fail(ErrorCode::kBusy, "the server is ending and takes no more requests");
+  holds_.push_back({slots_[static_cast<size_t>(slot)].get(), std::move(use)});
+  work_.notify_one();
+}
+
+void Scheduler::release(int slot) {
+  const std::lock_guard lock(mutex_);
+  Slot& held = *slots_[static_cast<size_t>(slot)];
+  held.held = false;
+  held.started = ++n_started_;  // what was put into it is worth keeping
+  stats_.slots[static_cast<size_t>(slot)].context_n = held.session.length();
+  work_.notify_one();
+}
+
 void Scheduler::cancel_all() {
   const std::lock_guard lock(mutex_);
   for (const std::shared_ptr<Job>& job : queue_) job->cancel();
@@ -87,16 +109,40 @@ void Scheduler::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      work_.wait(lock, [&] { return draining_ || !queue_.empty() || !active_.empty(); });
-      if (draining_ && queue_.empty() && active_.empty()) return;
+      const auto drained = [&] { return draining_ && queue_.empty() && active_.empty() && holds_.empty(); };
+      work_.wait(lock, [&] { return has_work() || drained(); });
+      if (drained()) return;
     }
     step();
   }
 }
 
+bool Scheduler::has_work() const {
+  return !active_.empty() || std::ranges::any_of(holds_, [](const Hold& hold) { return hold.slot->free(); }) ||
+         (!queue_.empty() && std::ranges::any_of(slots_, [](const auto& slot) { return slot->free(); }));
+}
+
+// Before requests are admitted, so that nobody waits for a slot for ever.
+bool Scheduler::grant_holds() {
+  for (bool granted = false;; granted = true) {
+    Hold hold;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto at = std::ranges::find_if(holds_, [](const Hold& waiting) { return waiting.slot->free(); });
+      if (at == holds_.end()) return granted;
+      hold = std::move(*at);
+      holds_.erase(at);
+      hold.slot->held = true;
+    }
+    hold.slot->session.make_canonical();
+    hold.use(hold.slot->session);
+  }
+}
+
 bool Scheduler::step() {
+  const bool granted = grant_holds();
   admit();
-  if (active_.empty()) return false;
+  if (active_.empty()) return granted;
   std::vector<Decoding*> decodings;
   for (Slot* slot : active_) decodings.push_back(&*slot->decoding);
   const int n_rows = runner_.run(decodings, prompt_rows());
@@ -104,7 +150,9 @@ bool Scheduler::step() {
     const std::lock_guard lock(mutex_);
     stats_.steps += n_rows > 0;
     stats_.step_rows += n_rows;
-    for (size_t i = 0; i < slots_.size(); i++) stats_.slots[i].context_n = slots_[i]->session.length();
+    for (size_t i = 0; i < slots_.size(); i++) {
+      if (!slots_[i]->held) stats_.slots[i].context_n = slots_[i]->session.length();
+    }
     for (size_t i = 0; i < stats_.step_ms.size(); i++) {
       stats_.step_ms[i] = engine_.costs().verify(static_cast<int>(i) + 1);
     }
@@ -128,6 +176,7 @@ Scheduler::Place Scheduler::place_for(const std::vector<int32_t>& prompt) {
   Slot* own = nullptr;
   int64_t own_length = 0, shared_length = 0;
   for (const std::unique_ptr<Slot>& slot : slots_) {
+    if (slot->held) continue;
     const int64_t shareable = slot->session.shareable(prompt);
     if (shareable > shared_length) {
       shared_length = shareable;

@@ -80,6 +80,13 @@ class Scheduler {
   void drain();
   void cancel_all();
   bool busy() const;  // requests run or wait
+  int n_slots() const noexcept { return static_cast<int>(slots_.size()); }
+  // Takes the session of a slot out of use, as soon as no request has it: before requests that wait, which go to other
+  // slots meanwhile. `use` gets it in its canonical state on the engine's thread, must not block or throw, and may hand
+  // it to another thread; nobody else touches it until release(). From any thread. Throws Error{kRequest} for a slot
+  // that is not there, Error{kBusy} after drain().
+  void hold(int slot, std::function<void(Session&)> use);
+  void release(int slot);
   SchedulerStats stats() const;
 
   // The thread that owns the engine: steps while there is work, sleeps while there is none, until drained.
@@ -90,6 +97,8 @@ class Scheduler {
  private:
   struct Slot;
 
+  bool grant_holds();
+  bool has_work() const;  // under the mutex
   void admit();
   // Where a request goes: a free slot, and the one whose text begins like its prompt; nullptr where its own does best.
   struct Place {
@@ -111,6 +120,11 @@ class Scheduler {
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable work_;
   std::deque<std::shared_ptr<Job>> queue_;
+  struct Hold {
+    Slot* slot;
+    std::function<void(Session&)> use;
+  };
+  std::deque<Hold> holds_;  // that wait
   bool draining_ = false;
   SchedulerStats stats_;
 };

@@ -9,6 +9,7 @@
 #include "engine/digest.h"
 #include "engine/draft_model.h"
 #include "engine/step_runner.h"
+#include "kernels/kernels.h"
 
 namespace nextn {
 
@@ -185,30 +186,39 @@ uint64_t Session::head_digest() {
   return digest.value();
 }
 
-// What a snapshot can be restored into: the same file's model with the same caches.
-uint64_t Session::origin() const {
+Origin Session::origin() const {
   const EngineOptions& o = engine_.options();
-  const ModelInfo& info = engine_.model().info();
-  const uint64_t facts[] = {engine_.file().n_bytes(),
-                            static_cast<uint64_t>(info.n_vocab),
-                            static_cast<uint64_t>(info.n_embd),
-                            static_cast<uint64_t>(info.n_layers),
-                            static_cast<uint64_t>(o.k_type),
-                            static_cast<uint64_t>(o.v_type),
-                            head_ ? 1 + static_cast<uint64_t>(o.head_k_type) : 0,
-                            head_ ? 1 + static_cast<uint64_t>(o.head_v_type) : 0};
-  const std::string_view name = engine_.file().string_or("general.name", "");
-  Digest digest;
-  digest.add(facts, sizeof facts);
-  digest.add(name.data(), name.size());
-  return digest.value();
+  const auto types = [](KvType k, KvType v) { return fmt::format("{} {}", kv_type_name(k), kv_type_name(v)); };
+  return {{"model", engine_.identity()},
+          {"nextn", NEXTN_VERSION},
+          {"numerics", std::to_string(kNumericsVersion)},
+          {"cache types", types(o.k_type, o.v_type)},
+          {"head's cache types", head_ ? types(o.head_k_type, o.head_v_type) : "none"}};
+}
+
+std::vector<std::span<uint8_t>> Session::pieces() {
+  std::vector<std::span<uint8_t>> all;
+  const auto add = [&](void* bytes, size_t n) { all.emplace_back(static_cast<uint8_t*>(bytes), n); };
+  for_trunk_parts(add);
+  for_head_parts(add);
+  return all;
+}
+
+void Session::begin_restore(std::span<const int32_t> tokens) noexcept {
+  clear();
+  state_.restore(std::ssize(tokens));
+  tokens_.assign(tokens.begin(), tokens.end());
+}
+
+void Session::end_restore() noexcept {
+  if (head_) head_->restore(state_.length(), state_.pending_hidden());
 }
 
 Snapshot Session::snapshot() {
   make_canonical();
   Snapshot out;
   out.origin = origin();
-  out.tokens.assign(tokens_.begin(), tokens_.begin() + state_.length());
+  out.tokens.assign(text().begin(), text().end());
   const auto append_to = [](std::vector<uint8_t>& to) {
     return [&to](const void* bytes, size_t n) {
       to.insert(to.end(), static_cast<const uint8_t*>(bytes), static_cast<const uint8_t*>(bytes) + n);
@@ -221,7 +231,7 @@ Snapshot Session::snapshot() {
 
 void Session::restore(const Snapshot& snapshot) {
   clear();
-  const int64_t length = static_cast<int64_t>(snapshot.tokens.size());
+  const int64_t length = std::ssize(snapshot.tokens);
   if (snapshot.origin != origin()) {
     fail(ErrorCode::kRequest, "snapshot: expected one of {} with {} and {} caches, found another",
          engine_.file().path(), kv_type_name(engine_.options().k_type), kv_type_name(engine_.options().v_type));
@@ -229,7 +239,7 @@ void Session::restore(const Snapshot& snapshot) {
   if (length > state_.shape().n_ctx) {
     fail(ErrorCode::kRequest, "snapshot: expected at most {} tokens (-c), found {}", state_.shape().n_ctx, length);
   }
-  state_.restore(length);
+  begin_restore(snapshot.tokens);
   const uint8_t* from = snapshot.trunk.data();
   const auto take = [&](void* bytes, size_t n) {
     std::memcpy(bytes, from, n);
@@ -238,8 +248,7 @@ void Session::restore(const Snapshot& snapshot) {
   for_trunk_parts(take);
   from = snapshot.head.data();
   for_head_parts(take);
-  if (head_) head_->restore(length, state_.pending_hidden());
-  tokens_.assign(snapshot.tokens.begin(), snapshot.tokens.end());
+  end_restore();
 }
 
 // ------------------------------------------------------------------------------------------------ going on, and back

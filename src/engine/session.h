@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "draft/drafter.h"
@@ -76,9 +77,12 @@ struct Generation {
   GenerateStats stats;
 };
 
+// What a canonical state is good for: names and values of the model, the numerics and the cache types.
+using Origin = std::vector<std::pair<std::string, std::string>>;
+
 // The canonical state of a sequence and the text it stands for, in memory.
 struct Snapshot {
-  uint64_t origin = 0;  // model and cache types
+  Origin origin;
   std::vector<int32_t> tokens;
   std::vector<uint8_t> trunk, head;
 };
@@ -106,6 +110,18 @@ class Session {
   Snapshot snapshot();
   void restore(const Snapshot& snapshot);
 
+  Origin origin() const;  // throws as Engine::identity() does
+  // Applies what is pending: the state is the canonical one of text() from here on.
+  void make_canonical() noexcept;
+  std::span<const int32_t> text() const noexcept { return std::span(tokens_).first(static_cast<size_t>(length())); }
+  // The memory that the canonical state consists of, piece by piece in a fixed order.
+  std::vector<std::span<uint8_t>> pieces();
+  Checkpoints& checkpoints() noexcept { return checkpoints_; }
+  // Makes it stand for these tokens, at most n_ctx, with no checkpoints. pieces() are then to be filled in before
+  // end_restore(); in between there is nothing but clear().
+  void begin_restore(std::span<const int32_t> tokens) noexcept;
+  void end_restore() noexcept;
+
   std::vector<MemoryPart> memory() const;
 
   int64_t length() const noexcept { return state_.length(); }  // tokens that have been through the trunk
@@ -118,6 +134,8 @@ class Session {
   // other.shareable(prompt) tokens. It may be in use; it stays as it is.
   void share(Session& other, std::span<const int32_t> prompt) noexcept;
 
+  int64_t n_ctx() const noexcept { return state_.shape().n_ctx; }
+  int64_t n_vocab() const noexcept { return engine_.model().info().n_vocab; }
   void clear() noexcept;
   SequenceState& state() noexcept { return state_; }
   HeadState* head_state() noexcept { return head_ ? &*head_ : nullptr; }
@@ -137,8 +155,6 @@ class Session {
   PromptStep prompt_step(int n, int64_t left) const noexcept;
   void return_to(int64_t length) noexcept;
   void accept_rows(const TensorView& hidden, int n) noexcept;
-  void make_canonical() noexcept;
-  uint64_t origin() const;
   void resume_or_clear(std::span<const int32_t> prompt) noexcept;
   template <class Part>
   void for_trunk_parts(const Part& part) noexcept;

@@ -14,6 +14,9 @@
 
 namespace nextn {
 
+// Goes up with every change of what any function gives, by one bit or more: states kept in files are of one number.
+constexpr int kNumericsVersion = 1;
+
 constexpr int kMaxMatmulRows = 8;  // activation rows of one matmul call
 constexpr int kActBlock = 32;      // inputs that share an activation scale
 constexpr int kKvPiece = 256;      // positions of one attention piece; cuts are at absolute multiples (D11)

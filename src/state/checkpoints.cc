@@ -47,6 +47,18 @@ int64_t Checkpoints::nearest(int64_t most) const noexcept {
   return best;
 }
 
+std::vector<int64_t> Checkpoints::lengths() const {
+  std::vector<int64_t> all;
+  for (size_t i = 0; i < n_used_; i++) all.push_back(slots_[i].length);
+  return all;
+}
+
+std::span<uint8_t> Checkpoints::bytes(int64_t length) noexcept {
+  const Slot* const slot = find(length);
+  NEXTN_CHECK(slot != nullptr);
+  return {slot->bytes, size_};
+}
+
 const Checkpoints::Slot* Checkpoints::find(int64_t length) const noexcept {
   for (size_t i = 0; i < n_used_; i++) {
     if (slots_[i].length == length) return &slots_[i];
@@ -55,7 +67,7 @@ const Checkpoints::Slot* Checkpoints::find(int64_t length) const noexcept {
 }
 
 // Where a checkpoint of this length goes: lengths only rise, so it is the last one.
-uint8_t* Checkpoints::room(int64_t length) noexcept {
+uint8_t* Checkpoints::make_room(int64_t length) noexcept {
   NEXTN_CHECK(!none() && length > last());
   if (n_used_ == slots_.size()) {
     size_t least = 0;
@@ -91,7 +103,7 @@ void Checkpoints::for_parts(SequenceState& state, int64_t length, const Part& pa
 }
 
 void Checkpoints::save(SequenceState& state, int64_t length, const float* hidden) noexcept {
-  uint8_t* to = room(length);
+  uint8_t* to = make_room(length);
   const auto put = [&](const void* bytes, size_t n) {
     std::memcpy(to, bytes, n);
     to += n;
@@ -116,7 +128,7 @@ void Checkpoints::restore(SequenceState& state, int64_t length) const noexcept {
 void Checkpoints::copy(const Checkpoints& from, int64_t length) noexcept {
   const Slot* const slot = from.find(length);
   NEXTN_CHECK(slot != nullptr && from.size_ == size_);
-  std::memcpy(room(length), slot->bytes, size_);
+  std::memcpy(make_room(length), slot->bytes, size_);
 }
 
 void Checkpoints::drop_beyond(int64_t length) noexcept {

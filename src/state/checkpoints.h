@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -23,6 +24,9 @@ class Checkpoints {
   int64_t last() const noexcept;                 // the largest length kept; 0 for none
   int64_t nearest(int64_t most) const noexcept;  // the largest that is at most `most`; 0 for none
   size_t bytes_taken() const noexcept { return bytes_.size(); }
+  int room() const noexcept { return static_cast<int>(slots_.size()); }  // how many can be kept
+  std::vector<int64_t> lengths() const;                                  // of those that are, rising
+  size_t bytes_of_one() const noexcept { return size_; }                 // bytes
 
   // The state's delta nets stand after `length` tokens (draft rows beyond are records alone); hidden: (n_embd), the
   // output-norm hidden state of the last of them. Where there is no room, of all but the last two the
@@ -34,6 +38,11 @@ class Checkpoints {
   void copy(const Checkpoints& from, int64_t length) noexcept;
   void drop_beyond(int64_t length) noexcept;
 
+  // For keeping them elsewhere: the bytes, bytes_of_one() of them, of the checkpoint of this length, and of a new one
+  // that is longer than all others and that the caller fills in.
+  std::span<uint8_t> bytes(int64_t length) noexcept;
+  std::span<uint8_t> add(int64_t length) noexcept { return {make_room(length), size_}; }
+
  private:
   struct Slot {
     int64_t length;
@@ -41,7 +50,7 @@ class Checkpoints {
   };
 
   const Slot* find(int64_t length) const noexcept;
-  uint8_t* room(int64_t length) noexcept;
+  uint8_t* make_room(int64_t length) noexcept;
   template <class Part>
   void for_parts(SequenceState& state, int64_t length, const Part& part) const noexcept;
 

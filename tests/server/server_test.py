@@ -5,6 +5,7 @@
 """
 import json
 import random
+import re
 import shutil
 import signal
 import socket
@@ -538,6 +539,245 @@ class LoadTest(unittest.TestCase):
                 self.assertEqual(server.get("/health").status, 200)
 
 
+class SlotFilesTest(unittest.TestCase):
+    """POST /slots/ID?action=save, restore and erase."""
+
+    STORY = [{"role": "system", "content": "A story. " + " ".join(map(str, range(150)))}]
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def server(self, *args, **options):
+        return Server("-np", 2, "-c", 2048, "--slot-save-path", self.folder, *args, **options)
+
+    def act(self, server, slot, action, name="a.bin"):
+        return server.post(f"/slots/{slot}?action={action}", {"filename": name})
+
+    def chat(self, server, *texts):
+        """The answer to a chat of these texts, the user's first, and the tokens of it that were known."""
+        roles = ("user", "assistant") * len(texts)
+        body = {"messages": self.STORY + [{"role": r, "content": t} for r, t in zip(roles, texts)], "max_tokens": 12, "seed": 1,
+                "ignore_eos": True}
+        answer = server.post("/v1/chat/completions", body).json
+        return answer["choices"][0]["message"]["content"], answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    def slot_in_use(self, server):
+        return max(server.get("/slots").json, key=lambda slot: slot["n_context_tokens"])["id"]
+
+    def test_a_chat_goes_on_after_a_restart(self):
+        with self.server() as server:
+            one, _ = self.chat(server, "one")
+            slot = self.slot_in_use(server)
+            held = server.get("/slots").json[slot]["n_context_tokens"]
+            saved = self.act(server, slot, "save")
+            self.assertEqual(saved.status, 200, saved.body)
+            self.assertEqual((saved.json["id_slot"], saved.json["filename"], saved.json["n_saved"]), (slot, "a.bin", held))
+            self.assertEqual(saved.json["n_written"], (self.folder / "a.bin").stat().st_size)
+            self.assertGreaterEqual(saved.json["timings"]["save_ms"], 0)
+            self.assertEqual([f.name for f in self.folder.iterdir()], ["a.bin"])
+            two, known = self.chat(server, "one", one, "two")
+            again, _ = self.chat(server, "one")
+        with self.server("-t", 1) as server:
+            restored = self.act(server, 1, "restore").json
+            self.assertEqual((restored["id_slot"], restored["filename"], restored["n_restored"], restored["n_read"]),
+                             (1, "a.bin", held, saved.json["n_written"]))
+            self.assertGreaterEqual(restored["timings"]["restore_ms"], 0)
+            self.assertEqual(server.get("/slots").json[1]["n_context_tokens"], held)
+            self.assertEqual(self.chat(server, "one", one, "two"), (two, known))
+            self.assertGreater(known, 300)
+            # The checkpoints came along.
+            self.assertEqual(self.act(server, 0, "restore").status, 200)
+            text, known = self.chat(server, "one")
+            self.assertEqual(text, again)
+            self.assertGreater(known, 300)
+            for slot in (0, 1):
+                held = server.get("/slots").json[slot]["n_context_tokens"]
+                self.assertEqual(server.post(f"/slots/{slot}?action=erase", b"").json, {"id_slot": slot, "n_erased": held})
+                self.assertEqual(server.get("/slots").json[slot]["n_context_tokens"], 0)
+            self.assertEqual(self.chat(server, "one"), (again, 0))
+
+    def test_what_is_wrong_is_named(self):
+        def refused(server, slot, action, name, *mentions, status=400):
+            answer = self.act(server, slot, action, name)
+            self.assertEqual(answer.status, status, answer.body)
+            for text in mentions:
+                self.assertIn(text, answer.json["error"]["message"])
+            self.assertNotIn("\n", answer.json["error"]["message"])
+
+        with self.server() as server:
+            text, _ = self.chat(server, "one")
+            self.assertEqual(self.act(server, self.slot_in_use(server), "save").status, 200)
+            for name in ("", "..", ".", "../a.bin", "/a.bin", "b/a.bin", "a\\b", ".hidden", "a\nb", "x" * 201, 3, None, ["a"]):
+                for action in ("save", "restore"):
+                    refused(server, 0, action, name, "filename")
+            for slot in ("2", "-1", "x", "", "0/1", "99999999999"):
+                refused(server, slot, "save", "a.bin", "slot")
+            for action in ("", "load", "save%00"):
+                refused(server, 0, action, "a.bin", "action")
+            self.assertEqual(server.post("/slots/0", {"filename": "a.bin"}).status, 400)
+            self.assertEqual(server.get("/slots/0?action=save").status, 405)
+            refused(server, 0, "restore", "none.bin", "none.bin", "found none")
+            whole = (self.folder / "a.bin").read_bytes()
+            (self.folder / "short.bin").write_bytes(whole[:-100])
+            refused(server, 0, "restore", "short.bin", "whole")
+            (self.folder / "bad.bin").write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+            refused(server, 0, "restore", "bad.bin", "checksum")
+            (self.folder / "folder.bin").mkdir()
+            refused(server, 0, "restore", "folder.bin", "regular")
+            refused(server, 0, "save", "folder.bin", "cannot write", status=500)
+            self.assertEqual(self.chat(server, "one")[0], text)
+        with self.server(model=str(MODELS / "tiny-no-head.gguf")) as server:
+            refused(server, 0, "restore", "a.bin", "model: expected", "found")
+        with self.server("-ctk", "q8_0") as server:
+            refused(server, 0, "restore", "a.bin", "cache types: expected q8_0 f16, found f16 f16")
+        with Server("-np", 2) as server:
+            for action in ("save", "restore", "erase"):
+                refused(server, 0, action, "a.bin", "--slot-save-path", status=501)
+
+    def test_a_slot_in_use_is_saved_when_its_request_ends(self):
+        with self.server() as server:
+            alone = server.text(prompt="Once upon", max_tokens=300, temperature=0, ignore_eos=True)
+            with ThreadPoolExecutor(8) as pool:
+                # More requests than slots, so that a slot is never idle for long.
+                texts = [pool.submit(server.text, prompt="Once upon", max_tokens=300, temperature=0, ignore_eos=True) for _ in range(6)]
+                server.wait(lambda: server.busy() == 2)
+                for i in range(6):
+                    answer = self.act(server, i % 2, ("save", "restore", "save")[i % 3], f"{i % 2}.bin")
+                    self.assertIn(answer.status, (200, 400), answer.body)
+                self.assertEqual({t.result() for t in texts}, {alone})
+            self.assertEqual(sorted(f.name for f in self.folder.iterdir()), ["0.bin", "1.bin"])
+
+
+class SleepTest(unittest.TestCase):
+    """--sleep-idle-seconds"""
+
+    BODY = {"prompt": "Once upon", "max_tokens": 40, "temperature": 0}
+
+    def sleeps(self, server):
+        return server.get("/props").json["is_sleeping"]
+
+    def metric(self, server, name):
+        lines = server.get("/metrics").body.decode().splitlines()
+        return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"nextn:{name}{{"))
+
+    def resident_kib(self, server):
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+
+    def events(self, server, name):
+        return sum(line["event"] == name for line in server.log)
+
+    def test_twenty_times_it_sleeps_and_has_the_same_size_and_text(self):
+        program = Path(NEXTN).read_bytes()
+        sanitized = b"__asan_init" in program or b"__tsan_init" in program  # they keep what has been freed
+        with Server("-np", 2, "-t", 2, "--sleep-idle-seconds", 1) as server:
+            awake, text, size, steps = self.resident_kib(server), None, None, 0
+            kept = server.connect()  # a connection with nothing on it keeps nobody awake
+            for i in range(20):
+                answer = server.post("/v1/completions", self.BODY, connection=kept if i == 0 else None).json
+                text = text or answer["choices"][0]["text"]
+                self.assertEqual(answer["choices"][0]["text"], text)
+                server.wait(lambda: self.sleeps(server), 60)
+                size = size or self.resident_kib(server)
+                if not sanitized:
+                    self.assertLess(size, awake)
+                    self.assertLess(self.resident_kib(server), 1.02 * size)
+                self.assertGreater(self.metric(server, "steps"), steps)
+                steps = self.metric(server, "steps")
+            kept.close()
+            self.assertEqual(server.end(), 0)  # asleep
+            self.assertGreaterEqual(self.events(server, "asleep"), 20)
+            self.assertEqual(self.events(server, "asleep"), self.events(server, "ready"))
+
+    def test_who_only_looks_does_not_wake_it(self):
+        with Server("-np", 3, "--sleep-idle-seconds", 5) as server:
+            self.assertFalse(self.sleeps(server))
+            models, props = server.get("/v1/models").json, server.get("/props").json
+            server.wait(lambda: self.sleeps(server), 60)  # which looks all the time, and does not keep it awake
+            for _ in range(5):
+                self.assertEqual(server.get("/health").json, {"status": "ok"})
+                self.assertEqual(server.get("/v1/models").json, models)
+                self.assertEqual(server.get("/props").json, {**props, "is_sleeping": True})
+                self.assertEqual(self.metric(server, "engine_sleeping"), 1)
+                self.assertEqual([(s["id"], s["n_context_tokens"], s["is_processing"]) for s in server.get("/slots").json],
+                                 [(i, 0, False) for i in range(3)])
+                self.assertEqual(server.get("/").status, 200)
+            self.assertEqual(self.events(server, "waking"), 0)
+            self.assertEqual(server.post("/tokenize", {"content": "x"}).status, 200)
+            self.assertEqual(self.metric(server, "engine_sleeping"), 0)
+            server.wait(lambda: self.events(server, "waking") == 1)
+
+    def test_all_who_come_while_it_wakes_are_answered(self):
+        with Server("-np", 2, "--sleep-idle-seconds", 1) as server:
+            text = server.text(**self.BODY)
+            for _ in range(3):
+                server.wait(lambda: self.sleeps(server), 60)
+                with ThreadPoolExecutor(12) as pool:
+                    def one(i):
+                        body = {**self.BODY, "stream": i % 3 == 0}
+                        answer = server.post("/v1/completions", body)
+                        self.assertEqual(answer.status, 200, answer.body)
+                        pieces = answer.events if body["stream"] else [answer.json]
+                        return "".join(c["text"] for piece in pieces for c in piece["choices"])
+
+                    self.assertEqual(set(pool.map(one, range(24))), {text})
+            # One that goes away before it is answered.
+            server.wait(lambda: self.sleeps(server), 60)
+            c = server.connect()
+            c.request("POST", "/v1/completions", json.dumps(LONG))
+            c.close()
+            self.assertEqual(server.text(**self.BODY), text)
+            server.wait(lambda: self.sleeps(server), 60)
+
+    def test_it_does_not_sleep_while_it_writes(self):
+        with Server("-np", 1, "-c", 2048, "-t", 1, "--sleep-idle-seconds", 2) as server:
+            c = server.connect()
+            c.request("POST", "/v1/completions", json.dumps({**LONG, "max_tokens": 2000, "stream": True}))
+            response = c.getresponse()
+            first = response.readline()
+            time.sleep(2.5)  # nobody reads on: the answer waits for its client
+            self.assertIn(b"data: [DONE]", first + response.read())
+            c.close()
+            self.assertEqual(self.events(server, "asleep"), 0)
+            server.wait(lambda: self.sleeps(server), 60)
+
+    def test_a_model_that_is_gone_or_another(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "model.gguf"
+            shutil.copy(MIXED, model)
+            with Server("-np", 1, "-c", 512, "--sleep-idle-seconds", 1, model=str(model)) as server:
+                text = server.text(**self.BODY)
+
+                def refused(*mentions):
+                    answer = server.post("/v1/completions", self.BODY)
+                    self.assertEqual((answer.status, "Retry-After" in answer.headers), (503, True), answer.body)
+                    for mention in mentions:
+                        self.assertIn(mention, answer.json["error"]["message"])
+                    self.assertEqual(server.get("/health").status, 200)
+
+                server.wait(lambda: self.sleeps(server), 60)
+                away = model.rename(Path(folder) / "away.gguf")
+                refused("model.gguf", "No such file")
+                refused("model.gguf", "No such file")
+                shutil.copy(MODELS / "tiny-no-head.gguf", model)
+                refused("expected the model that it was", "found another")
+                model.write_bytes(b"GGUF" + bytes(100))
+                refused("model.gguf", "expected")
+                away.replace(model)
+                self.assertEqual(server.text(**self.BODY), text)
+
+    def test_slots_are_saved_before_it_sleeps(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                Server("-np", 1, "--sleep-idle-seconds", 5, "--slot-save-path", folder) as server:
+            server.text(**self.BODY)
+            saved = server.post("/slots/0?action=save", {"filename": "a"}).json["n_saved"]
+            self.assertGreater(saved, 30)
+            server.wait(lambda: self.sleeps(server), 60)
+            self.assertEqual(server.post("/slots/0?action=restore", {"filename": "a"}).json["n_restored"], saved)
+
+
 class SafetyTest(unittest.TestCase):
     def test_keys(self):
         with tempfile.NamedTemporaryFile("w", suffix=".keys") as keys:
@@ -591,7 +831,8 @@ class SafetyTest(unittest.TestCase):
     def test_flags(self):
         for args in (["--port", "99999"], ["--port", "x"], ["-np", "-1"], ["--log-format", "xml"], ["--api-key", ""],
                      ["--ssl-cert-file", "x"], ["--prefill-slowdown", "0"], ["--queue-limit", "0"], ["--temp", "nan"], ["--ctx-checkpoints", "-1"], ["--cache-ram", "much"],
-                     ["--chat-template-kwargs", "[]"], ["--drain-seconds", "-1"]):
+                     ["--chat-template-kwargs", "[]"], ["--drain-seconds", "-1"], ["--slot-save-path", "/nowhere"],
+                     ["--sleep-idle-seconds", "0"], ["--sleep-idle-seconds", "soon"]):
             self.assertIn("expected", self.refused(*args))
         self.assertIn("no-such-host", self.refused("--host", "no-such-host.invalid"))
         self.assertIn("/nowhere.gguf", self.refused("-m", "/nowhere.gguf"))

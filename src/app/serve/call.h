@@ -15,18 +15,19 @@ struct Server::Call {
   std::string id;
   HttpHeaders headers;  // of the answer
   const Route* route = nullptr;
+  std::shared_ptr<LoadedModel> model = nullptr;  // of Access::kReady
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
 enum class Access : uint8_t {
   kPublic,  // without a key
-  kAlways,  // with a key, while the model is loading too
-  kReady,   // with a key, when the model is there
+  kLoaded,  // with a key, once the model has been loaded; it may sleep and sleeps on
+  kReady,   // with a key and the model, which is woken for it
 };
 
 struct Server::Route {
   const char* method;
-  const char* path;
+  const char* path;  // with "/" at its end: of everything below it
   Access access;
   void (Server::*handle)(Call&);
   nlohmann::ordered_json (*error)(int status, std::string_view message) = api::error_json;  // in the protocol's form

@@ -22,7 +22,7 @@ class Metrics {
   void answered(int status) noexcept;  // an HTTP answer
 
   // Prometheus's text format.
-  std::string text(const SchedulerStats& stats, int64_t n_ctx, size_t connections);
+  std::string text(const SchedulerStats& stats, int64_t n_ctx, size_t connections, bool asleep);
 
  private:
   struct Families;

@@ -1,4 +1,7 @@
 // What the server answers under which path.
+#include <algorithm>
+#include <charconv>
+
 #include "api/chat_completions.h"
 #include "api/completions.h"
 #include "api/llama_completion.h"
@@ -13,12 +16,26 @@ namespace nextn {
 using api::Fields;
 using api::Json;
 
+namespace {
+
+// "save" of "a=b&action=save"; empty where there is none.
+std::string_view query_value(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('=')) return pair.substr(name.size() + 1);
+  }
+  return {};
+}
+
+}  // namespace
+
 const std::vector<Server::Route>& Server::routes() {
   static const std::vector<Route> kRoutes = {
       {"GET", "/health", Access::kPublic, &Server::health},
       {"GET", "/v1/health", Access::kPublic, &Server::health},
-      {"GET", "/v1/models", Access::kReady, &Server::models},
-      {"GET", "/models", Access::kReady, &Server::models},
+      {"GET", "/v1/models", Access::kLoaded, &Server::models},
+      {"GET", "/models", Access::kLoaded, &Server::models},
       {"POST", "/v1/completions", Access::kReady, &Server::completions},
       {"POST", "/v1/chat/completions", Access::kReady, &Server::chat_completions},
       {"POST", "/chat/completions", Access::kReady, &Server::chat_completions},
@@ -30,9 +47,10 @@ const std::vector<Server::Route>& Server::routes() {
       {"POST", "/tokenize", Access::kReady, &Server::tokenize},
       {"POST", "/detokenize", Access::kReady, &Server::detokenize},
       {"POST", "/apply-template", Access::kReady, &Server::apply_template},
-      {"GET", "/props", Access::kReady, &Server::props},
-      {"GET", "/slots", Access::kReady, &Server::slots},
-      {"GET", "/metrics", Access::kReady, &Server::metrics},
+      {"GET", "/props", Access::kLoaded, &Server::props},
+      {"GET", "/slots", Access::kLoaded, &Server::slots},
+      {"POST", "/slots/", Access::kReady, &Server::slot_action},
+      {"GET", "/metrics", Access::kLoaded, &Server::metrics},
   };
   return kRoutes;
 }
@@ -62,113 +80,131 @@ void Server::health(Call& call) {
   }
 }
 
+Server::Description Server::describe(LoadedModel& loaded) {
+  Engine& engine = loaded.engine();
+  const api::ServedModel& model = loaded.served();
+  const ModelInfo& info = engine.model().info();
+  const SamplerParams& p = model.defaults.sampling;
+  const HeadVerdict& head = engine.head_verdict();
+  const Json listed = {{"id", model.id},
+                       {"object", "model"},
+                       {"created", model.created},
+                       {"owned_by", "nextn"},
+                       {"max_model_len", model.n_ctx},
+                       {"meta",
+                        {{"architecture", info.architecture},
+                         {"n_ctx", model.n_ctx},
+                         {"n_ctx_train", info.n_ctx_train},
+                         {"n_embd", info.n_embd},
+                         {"n_vocab", info.n_vocab}}}};
+  const Json props = {{"model",
+                       {{"name", model.id},
+                        {"path", engine.file().path()},
+                        {"architecture", info.architecture},
+                        {"n_ctx", model.n_ctx},
+                        {"head", info.has_head                             ? "in use"
+                                 : head.kind == HeadVerdict::Kind::kUsable ? "not loaded"
+                                                                           : "none"},
+                        {"head_reason", head.reason}}},
+                      {"model_alias", model.id},
+                      {"model_path", engine.file().path()},
+                      {"total_slots", engine.options().n_parallel},
+                      {"default_generation_settings",
+                       {{"n_ctx", model.n_ctx},
+                        {"temperature", p.temp},
+                        {"top_k", p.top_k},
+                        {"top_p", p.top_p},
+                        {"min_p", p.min_p},
+                        {"repeat_penalty", p.repeat_penalty},
+                        {"repeat_last_n", p.penalty_last_n},
+                        {"speculative.n_max", model.defaults.draft_max}}},
+                      {"chat_template", engine.file().string_or("tokenizer.chat_template", "")},
+                      {"build_info", std::string("nextn ") + NEXTN_VERSION + " " + kCommit}};
+  return {{{"object", "list"}, {"data", Json::array({listed})}}, props, model.n_ctx};
+}
+
 void Server::models(Call& call) {
-  const ModelInfo& info = engine_->model().info();
-  const Json model = {{"id", model_.id},
-                      {"object", "model"},
-                      {"created", model_.created},
-                      {"owned_by", "nextn"},
-                      {"max_model_len", model_.n_ctx},
-                      {"meta",
-                       {{"architecture", info.architecture},
-                        {"n_ctx", model_.n_ctx},
-                        {"n_ctx_train", info.n_ctx_train},
-                        {"n_embd", info.n_embd},
-                        {"n_vocab", info.n_vocab}}}};
-  answer(call, {{"object", "list"}, {"data", Json::array({model})}});
+  answer(call, description().models);
 }
 
 void Server::completions(Call& call) {
-  const api::CompletionRequest request = api::read_completion(api::parse_body(call.request.body), model_);
-  generate(call, request.generation, api::completion_reply(request, model_));
+  const api::ServedModel& model = call.model->served();
+  const api::CompletionRequest request = api::read_completion(api::parse_body(call.request.body), model);
+  generate(call, request.generation, api::completion_reply(request, model));
 }
 
 void Server::chat_completions(Call& call) {
-  const api::ChatRequest request = api::read_chat(api::parse_body(call.request.body), model_);
-  generate(call, request.generation, api::chat_reply(request, model_));
+  const api::ServedModel& model = call.model->served();
+  const api::ChatRequest request = api::read_chat(api::parse_body(call.request.body), model);
+  generate(call, request.generation, api::chat_reply(request, model));
 }
 
 void Server::messages(Call& call) {
-  const api::ChatRequest request = api::read_messages(api::parse_body(call.request.body), model_);
-  generate(call, request.generation, api::messages_reply(request, model_));
+  const api::ServedModel& model = call.model->served();
+  const api::ChatRequest request = api::read_messages(api::parse_body(call.request.body), model);
+  generate(call, request.generation, api::messages_reply(request, model));
 }
 
 void Server::count_tokens(Call& call) {
-  const api::ChatRequest request = api::read_messages(api::parse_body(call.request.body), model_);
+  const api::ServedModel& model = call.model->served();
+  const api::ChatRequest request = api::read_messages(api::parse_body(call.request.body), model);
   answer(call, {{"input_tokens", request.generation.prompts[0].size()}});
 }
 
 void Server::responses(Call& call) {
-  const api::ResponsesRequest request = api::read_responses(api::parse_body(call.request.body), model_);
-  generate(call, request.chat.generation, api::responses_reply(request, model_));
+  const api::ServedModel& model = call.model->served();
+  const api::ResponsesRequest request = api::read_responses(api::parse_body(call.request.body), model);
+  generate(call, request.chat.generation, api::responses_reply(request, model));
 }
 
 void Server::llama_completion(Call& call) {
-  const api::GenerationRequest request = api::read_llama_completion(api::parse_body(call.request.body), model_);
-  generate(call, request, api::llama_completion_reply(request, model_));
+  const api::ServedModel& model = call.model->served();
+  const api::GenerationRequest request = api::read_llama_completion(api::parse_body(call.request.body), model);
+  generate(call, request, api::llama_completion_reply(request, model));
 }
 
 void Server::tokenize(Call& call) {
+  const api::ServedModel& model = call.model->served();
   const Json body = api::parse_body(call.request.body);
   const Fields fields(body);
   const std::optional<std::string> text = fields.string("content");
   if (!text) fail(ErrorCode::kRequest, "content: expected text, found none");
-  const std::vector<int32_t> ids = model_.tokenizer->encode(*text, fields.boolean("add_special").value_or(false),
-                                                            fields.boolean("parse_special").value_or(true));
+  const std::vector<int32_t> ids = model.tokenizer->encode(*text, fields.boolean("add_special").value_or(false),
+                                                           fields.boolean("parse_special").value_or(true));
   if (!fields.boolean("with_pieces").value_or(false)) return answer(call, {{"tokens", ids}});
   Json tokens = Json::array();
   for (const int32_t id : ids) {
-    tokens.push_back({{"id", id}, {"piece", std::string(model_.tokenizer->piece(id, true))}});
+    tokens.push_back({{"id", id}, {"piece", std::string(model.tokenizer->piece(id, true))}});
   }
   answer(call, {{"tokens", std::move(tokens)}});
 }
 
 void Server::detokenize(Call& call) {
+  const api::ServedModel& model = call.model->served();
   const Json body = api::parse_body(call.request.body);
   const Json* const tokens = Fields(body).find("tokens");
   if (tokens == nullptr || !tokens->is_array()) fail(ErrorCode::kRequest, "tokens: expected an array of token ids");
-  answer(call, {{"content", model_.tokenizer->decode(api::read_prompt(*tokens, "tokens", model_), true)}});
+  answer(call, {{"content", model.tokenizer->decode(api::read_prompt(*tokens, "tokens", model), true)}});
 }
 
 void Server::apply_template(Call& call) {
+  const api::ServedModel& model = call.model->served();
   const Json body = api::parse_body(call.request.body);
-  answer(call, {{"prompt", api::read_chat(body, model_).prompt}});
+  answer(call, {{"prompt", api::read_chat(body, model).prompt}});
 }
 
 void Server::props(Call& call) {
-  const ModelInfo& info = engine_->model().info();
-  const SamplerParams& p = model_.defaults.sampling;
-  const HeadVerdict& head = engine_->head_verdict();
-  answer(call, {{"model",
-                 {{"name", model_.id},
-                  {"path", engine_->file().path()},
-                  {"architecture", info.architecture},
-                  {"n_ctx", model_.n_ctx},
-                  {"head", info.has_head                             ? "in use"
-                           : head.kind == HeadVerdict::Kind::kUsable ? "not loaded"
-                                                                     : "none"},
-                  {"head_reason", head.reason}}},
-                {"model_alias", model_.id},
-                {"model_path", engine_->file().path()},
-                {"total_slots", engine_->options().n_parallel},
-                {"default_generation_settings",
-                 {{"n_ctx", model_.n_ctx},
-                  {"temperature", p.temp},
-                  {"top_k", p.top_k},
-                  {"top_p", p.top_p},
-                  {"min_p", p.min_p},
-                  {"repeat_penalty", p.repeat_penalty},
-                  {"repeat_last_n", p.penalty_last_n},
-                  {"speculative.n_max", model_.defaults.draft_max}}},
-                {"chat_template", engine_->file().string_or("tokenizer.chat_template", "")},
-                {"build_info", std::string("nextn ") + NEXTN_VERSION + " " + kCommit}});
+  Description now = description();
+  now.props["is_sleeping"] = now.asleep;
+  answer(call, now.props);
 }
 
 void Server::slots(Call& call) {
+  const int64_t n_ctx = description().n_ctx;
   Json slots = Json::array();
-  for (const SchedulerStats::Slot& slot : scheduler_->stats().slots) {
+  for (const SchedulerStats::Slot& slot : stats().slots) {
     slots.push_back({{"id", slots.size()},
-                     {"n_ctx", model_.n_ctx},
+                     {"n_ctx", n_ctx},
                      {"is_processing", slot.busy},
                      {"n_prompt_tokens", slot.prompt_n},
                      {"n_context_tokens", slot.context_n}});
@@ -176,8 +212,47 @@ void Server::slots(Call& call) {
   answer(call, slots);
 }
 
+// POST /slots/ID?action=save|restore|erase, as llama.cpp has it.
+void Server::slot_action(Call& call) {
+  SlotFiles* const files = call.model->slot_files();
+  if (files == nullptr) {
+    fail(ErrorCode::kUnsupported, "slots are neither saved nor restored here: start the server with --slot-save-path");
+  }
+  const std::string_view number = std::string_view(call.request.path).substr(std::string_view("/slots/").size());
+  int slot = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), slot);
+  if (error != std::errc() || end != number.data() + number.size()) {
+    fail(ErrorCode::kRequest, "slot: expected its number, found '{}'", number);
+  }
+  const std::string_view action = query_value(call.request.query, "action");
+  std::string name;
+  if (action != "erase") {
+    const Json body = api::parse_body(call.request.body);
+    name = Fields(body).string("filename").value_or("");
+  }
+  call.request.body = {};
+  // What came of it, in the action's own names.
+  const auto done = [&](const char* tokens, const char* bytes, const char* ms) {
+    return [this, call, slot, name, tokens, bytes, ms](const SlotFiles::Result& result) {
+      call.exchange->post([this, call, slot, name, tokens, bytes, ms, result]() mutable {
+        if (result.error) return refuse(call, api::status_of(result.error->code()), result.error->what());
+        Json json = {{"id_slot", slot}};
+        if (bytes != nullptr) json["filename"] = name;
+        json[tokens] = result.n_tokens;
+        if (bytes != nullptr) json.update({{bytes, result.n_bytes}, {"timings", {{ms, result.ms}}}});
+        answer(call, json);
+      });
+    };
+  };
+  if (action == "save") return files->save(slot, name, done("n_saved", "n_written", "save_ms"));
+  if (action == "restore") return files->restore(slot, name, done("n_restored", "n_read", "restore_ms"));
+  if (action == "erase") return files->erase(slot, done("n_erased", nullptr, nullptr));
+  fail(ErrorCode::kRequest, "action: expected save, restore or erase, found '{}'", action);
+}
+
 void Server::metrics(Call& call) {
-  std::string text = metrics_.text(scheduler_->stats(), model_.n_ctx, http_.n_connections());
+  const Description now = description();
+  std::string text = metrics_.text(stats(), now.n_ctx, http_.n_connections(), now.asleep);
   log_answer(call, 200);
   call.exchange->respond(200, "text/plain; version=0.0.4; charset=utf-8", std::move(text), call.headers);
 }

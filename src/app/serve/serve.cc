@@ -1,5 +1,6 @@
 // nextn serve: flags, signals, and a Server between them.
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
@@ -20,9 +21,10 @@ struct ServeFlags {
   std::vector<std::string> api_keys, cors_origins;
   std::string api_key_file, certificate_file, key_file;
   TemplateFlags chat_template;
-  int queue_limit = 256, max_connections = 512, max_body_mib = 32, drain_seconds = 30;
+  int queue_limit = 256, max_connections = 512, max_body_mib = 32, drain_seconds = 30, sleep_idle_seconds = -1;
   double prefill_slowdown = 2;
   bool no_page = false;
+  std::string slot_folder;
 
   void add_to(CLI::App& app);
   void check() const;
@@ -50,6 +52,10 @@ void ServeFlags::add_to(CLI::App& app) {
                  "while a prompt is read, steps of others may take so many times as long (default: 2)");
   app.add_option("--drain-seconds", drain_seconds,
                  "for running requests, when the server is told to end (default: 30)");
+  app.add_option(
+      "--sleep-idle-seconds", sleep_idle_seconds,
+      "without a request for so long the model and all texts are put down, until the next one (default: never)");
+  app.add_option("--slot-save-path", slot_folder, "folder that POST /slots/ID?action=save|restore keeps slots in");
   app.add_flag("--no-webui", no_page, "no web page at /");
   app.add_option("--log-format", log_format, "text or json");
 }
@@ -60,6 +66,7 @@ void ServeFlags::check() const {
   in_range("--max-connections", max_connections, 1, 1 << 20);
   in_range("--max-body-mib", max_body_mib, 1, 4096);
   in_range("--drain-seconds", drain_seconds, 0, 86400);
+  if (sleep_idle_seconds != -1) in_range("--sleep-idle-seconds", sleep_idle_seconds, 1, 1 << 30);
   in_range("--prefill-slowdown", prefill_slowdown, 1.0, 1000.0);
   if (log_format != "text" && log_format != "json") {
     fail(ErrorCode::kUsage, "--log-format: expected text or json, found '{}'", log_format);
@@ -69,6 +76,10 @@ void ServeFlags::check() const {
   }
   for (const std::string& key : api_keys) {
     if (key.empty()) fail(ErrorCode::kUsage, "--api-key: expected a key, found ''");
+  }
+  std::error_code error;
+  if (!slot_folder.empty() && !std::filesystem::is_directory(slot_folder, error)) {
+    fail(ErrorCode::kUsage, "--slot-save-path: expected a folder, found '{}'", slot_folder);
   }
   sampling.check();
 }
@@ -114,7 +125,9 @@ ServerOptions ServeFlags::options(const CLI::App& app) const {
   o.scheduler.queue_limit = static_cast<size_t>(queue_limit);
   o.scheduler.prefill_slowdown = prefill_slowdown;
   o.drain_limit = std::chrono::seconds(drain_seconds);
+  o.sleep_after = std::chrono::seconds(std::max(0, sleep_idle_seconds));
   o.page = !no_page;
+  o.slot_folder = slot_folder;
   o.log = log_format == "json" ? Log::Format::kJson : Log::Format::kText;
   return o;
 }

@@ -1,16 +1,14 @@
 #include "app/serve/server.h"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <thread>
 
 #include "app/output.h"
 #include "app/serve/answer.h"
 #include "app/serve/call.h"
-#include "engine/calibration.h"
-#include "engine/tokenizer_loader.h"
+#include "engine/model_identity.h"
 
 namespace nextn {
 
@@ -50,12 +48,6 @@ std::string request_id(const HttpRequest& request) {
   return fit ? std::string(given) : api::random_id("req-");
 }
 
-std::string model_id(const ServerOptions& options) {
-  if (!options.alias.empty()) return options.alias;
-  if (!options.engine.model_bytes.empty()) return options.engine.model_path;
-  return std::filesystem::path(options.engine.model_path).stem().string();
-}
-
 HttpServerOptions with_errors(HttpServerOptions options) {
   options.error_body = [](int status, std::string_view message) {
     return api::to_text(api::error_json(status, message));
@@ -81,68 +73,154 @@ Server::~Server() {
 
 // ------------------------------------------------------------------------------------------------ life
 
+// The first time it decides what the options leave open; every later one is to be the same.
 void Server::load() {
-  engine_ = std::make_unique<Engine>(options_.engine);
-  const gguf::File& file = engine_->file();
-  chat_template_ = load_chat_template(file, options_.chat_template);
-  model_.id = model_id(options_);
-  model_.created = api::now_in_seconds();
-  model_.tokenizer = &engine_->tokenizer();
-  model_.chat_template = &*chat_template_;
-  model_.n_ctx = engine_->options().n_ctx;
-  model_.defaults = options_.defaults;
-  model_.defaults.sampling = options_.sampling(file);
-  check_sampler_params(model_.defaults.sampling, engine_->tokenizer().n_vocab(), ErrorCode::kUsage);
-  model_.template_variables = options_.template_variables;
-  if (engine_->drafts() && model_.defaults.adaptive) {
-    Session session(*engine_);
-    calibrate(*engine_, session);
+  check_identity();
+  auto model = std::make_shared<LoadedModel>(options_, created_, costs_);
+  const EngineOptions& decided = model->engine().options();
+  options_.engine.n_ctx = decided.n_ctx;
+  options_.engine.n_parallel = decided.n_parallel;
+  options_.engine.n_sessions = decided.n_sessions;
+  options_.engine.n_checkpoints = decided.n_checkpoints;
+  const std::lock_guard lock(mutex_);
+  description_ = describe(*model);
+  last_use_ = std::chrono::steady_clock::now();
+  model_ = std::move(model);
+}
+
+// A server must not wake up as another model.
+void Server::check_identity() {
+  if (options_.sleep_after.count() == 0) return;
+  const std::string found = model_identity(open_model_file(options_.engine));
+  if (identity_.empty()) identity_ = found;
+  if (found != identity_) {
+    fail(ErrorCode::kFile, "{}: expected the model that it was ({}), found another ({})", options_.engine.model_path,
+         identity_, found);
   }
-  scheduler_ = std::make_unique<Scheduler>(*engine_, options_.scheduler);
+}
+
+void Server::put_down_if_idle() {
+  std::shared_ptr<LoadedModel> model;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!model_ || options_.sleep_after.count() == 0) return;
+    const auto now = std::chrono::steady_clock::now();
+    // Calls hold it until they are answered; none can take it while the mutex is ours.
+    if (model_.use_count() > 1 || model_->scheduler().busy()) last_use_ = now;
+    if (now - last_use_ < options_.sleep_after) return;
+    const SchedulerStats last = model_->scheduler().stats();
+    slept_.steps += last.steps;
+    slept_.step_rows += last.step_rows;
+    slept_.step_ms = last.step_ms;
+    slept_.slots.assign(last.slots.size(), {});
+    model = std::move(model_);
+    model_ = nullptr;
+  }
+  model->end(std::chrono::seconds(0));
+  costs_ = model->engine().costs();
+  model.reset();
+  malloc_trim(0);
+  {
+    const std::lock_guard lock(mutex_);
+    description_.asleep = true;  // only now: the memory is there for others
+  }
+  log_.info("asleep", {{"idle_s", options_.sleep_after.count()}});
+}
+
+void Server::wake_if_asked() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (model_ || waiting_.empty()) return;
+  }
+  log_.info("waking");
+  std::string error;
+  try {
+    load();
+    report(*model_);
+  } catch (const std::exception& e) {
+    error = e.what();
+    malloc_trim(0);
+    log_.warning("still asleep", {{"error", error}});
+  }
+  answer_waiting(error);
+}
+
+// With the model, or with what is wrong.
+void Server::answer_waiting(const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  for (Call& call : std::exchange(waiting_, {})) {
+    call.model = model_;
+    const std::shared_ptr<HttpExchange> exchange = call.exchange;
+    exchange->post([this, call = std::move(call), error]() mutable {
+      if (!error.empty()) return refuse(call, 503, error);
+      guarded(call, [&] { (this->*call.route->handle)(call); });
+    });
+  }
+}
+
+Server::Description Server::description() const {
+  const std::lock_guard lock(mutex_);
+  return description_;
+}
+
+SchedulerStats Server::stats() const {
+  const std::lock_guard lock(mutex_);
+  if (!model_) return slept_;
+  SchedulerStats stats = model_->scheduler().stats();
+  stats.steps += slept_.steps;
+  stats.step_rows += slept_.step_rows;
+  return stats;
 }
 
 // What was found, once it serves.
-void Server::report() const {
-  const EngineOptions& o = engine_->options();
-  const HeadVerdict& head = engine_->head_verdict();
-  std::string drafts = engine_->model().info().has_head ? "MTP head" : "no MTP head";
+void Server::report(LoadedModel& model) const {
+  const Engine& engine = model.engine();
+  const EngineOptions& o = engine.options();
+  const HeadVerdict& head = engine.head_verdict();
+  const ModelInfo& info = model.engine().model().info();
+  std::string drafts = info.has_head ? "MTP head" : "no MTP head";
   if (head.kind == HeadVerdict::Kind::kIncomplete) drafts += " (" + head.reason + ")";
-  if (head.kind == HeadVerdict::Kind::kUsable && !engine_->model().info().has_head) drafts = "MTP head not in use";
-  if (engine_->draft_model() != nullptr) drafts += ", " + o.draft_path;
+  if (head.kind == HeadVerdict::Kind::kUsable && !info.has_head) drafts = "MTP head not in use";
+  if (engine.draft_model() != nullptr) drafts += ", " + o.draft_path;
   uint64_t memory = 0;
-  for (const MemoryPart& part : engine_->plan().parts) memory += part.bytes;
+  for (const MemoryPart& part : engine.plan().parts) memory += part.bytes;
   log_.info("ready", {{"address", address()},
-                      {"model", model_.id},
-                      {"architecture", engine_->model().info().architecture},
+                      {"model", model.served().id},
+                      {"architecture", info.architecture},
                       {"drafts", drafts},
                       {"context", o.n_ctx},
                       {"parallel", o.n_parallel},
                       {"checkpoints", o.n_checkpoints},
                       {"memory_mib", memory >> 20},
-                      {"kernels", engine_->isa()},
+                      {"kernels", engine.isa()},
                       {"threads", o.n_threads},
-                      {"load_ms", engine_->load_ms()},
+                      {"load_ms", engine.load_ms()},
                       {"api_key", options_.api_keys.empty() ? "none" : "required"}});
 }
 
 void Server::run(const std::atomic<bool>& stop) {
   http_.start();
   log_.info("loading", {{"address", address()}, {"model", options_.engine.model_path}});
+  created_ = api::now_in_seconds();
   load();
   state_ = State::kReady;
-  report();
-  std::thread engine_thread([this] { scheduler_->run(); });
-  while (!stop) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-
-  state_ = State::kEnding;
-  log_.info("ending", {{"limit_s", options_.drain_limit.count()}});
-  scheduler_->drain();
-  const auto until = std::chrono::steady_clock::now() + options_.drain_limit;
-  while (scheduler_->busy() && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  report(*model_);
+  while (!stop) {
+    put_down_if_idle();
+    wake_if_asked();
+    std::unique_lock lock(mutex_);
+    asked_.wait_for(lock, std::chrono::milliseconds(50), [&] { return !waiting_.empty(); });
   }
-  scheduler_->cancel_all();
-  engine_thread.join();
+
+  std::shared_ptr<LoadedModel> model;
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = State::kEnding;
+    model = model_;
+  }
+  answer_waiting("the server is ending");
+  log_.info("ending", {{"limit_s", options_.drain_limit.count()}});
+  if (model) model->end(options_.drain_limit);
   http_.stop(std::chrono::seconds(2));
   log_.info("ended");
 }
@@ -155,8 +233,13 @@ void Server::handle(HttpRequest&& request, const std::shared_ptr<HttpExchange>& 
   call.request = std::move(request);
   call.exchange = exchange;
   call.headers.emplace_back("X-Request-Id", call.id);
+  guarded(call, [&] { dispatch(call); });
+}
+
+// What `serve` throws is the call's answer.
+void Server::guarded(Call& call, const std::function<void()>& serve) {
   try {
-    dispatch(call);
+    serve();
   } catch (const Refused& e) {
     refuse(call, e.status, e.message);
   } catch (const Error& e) {
@@ -183,14 +266,16 @@ void Server::dispatch(Call& call) {
   const std::string method = call.request.method == "HEAD" ? "GET" : call.request.method;
   std::string allowed;
   for (const Route& route : routes()) {
-    if (call.request.path != route.path) continue;
+    const std::string_view path = route.path;
+    if (path.ends_with('/') ? !call.request.path.starts_with(path) : call.request.path != path) continue;
     if (method != route.method) {
       allowed = route.method;
       continue;
     }
     call.route = &route;
     if (route.access != Access::kPublic) check_key(call.request);
-    if (route.access == Access::kReady) check_ready();
+    if (route.access == Access::kLoaded) check_ready();
+    if (route.access == Access::kReady && !take_model(call)) return;
     return (this->*route.handle)(call);
   }
   if (allowed.empty() && page(call)) return;
@@ -224,10 +309,22 @@ void Server::check_ready() const {
   if (state_ == State::kEnding) throw Refused{503, "the server is ending"};
 }
 
+// False where it sleeps: then the call waits for it, and goes on when it is there.
+bool Server::take_model(Call& call) {
+  const std::lock_guard lock(mutex_);
+  check_ready();
+  last_use_ = std::chrono::steady_clock::now();
+  call.model = model_;
+  if (call.model) return true;
+  waiting_.push_back(call);
+  asked_.notify_one();
+  return false;
+}
+
 void Server::generate(Call& call, const api::GenerationRequest& request, std::unique_ptr<api::Reply> reply) {
   call.request.body = {};
-  if (request.params.grammar) engine_->token_trie();  // made here, not by the thread that steps
-  start_answer(*scheduler_, metrics_, call.exchange, request, std::move(reply), call.headers,
+  if (request.params.grammar) call.model->engine().token_trie();  // made here, not by the thread that steps
+  start_answer(call.model->scheduler(), metrics_, call.exchange, request, std::move(reply), call.headers,
                [this, call](const AnswerEnd& end) {
                  Json more = {{"prompt_n", end.prompt_n},
                               {"cached_n", end.cached_n},
