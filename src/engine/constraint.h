@@ -23,8 +23,9 @@ class Constraint final : public DraftFilter {
 
   // Bits of the tokens that may come next, until the next call of it; empty: all.
   std::span<const uint32_t> allowed();
-  void accept(int32_t token);                                               // one of them
-  bool complete() const noexcept { return binds_ && matcher_.must_end(); }  // nothing but an end may follow
+  void accept(int32_t token);                                                  // one of them
+  bool complete() const noexcept { return binds_ && matcher_.must_end(); }     // nothing but an end may follow
+  std::string forced() { return binds_ ? matcher_.forced() : std::string(); }  // text that must follow
 
   // A draft goes ahead of the text. It ends, and the text's own is where it was, before the text goes on.
   void begin_draft() noexcept override;

@@ -62,6 +62,12 @@ void Decoding::add_sources() {
   DraftFilter* const filter = constraint_ ? &*constraint_ : nullptr;
   if (filter != nullptr) sources_.filter_with(*filter);
   if (params_.drafter != nullptr) return add(*params_.drafter, params_.draft_max, DraftKind::kHead);
+  if (constraint_) {  // for whoever drafts at all
+    forced_drafter_.emplace(*constraint_, engine_.tokenizer());
+    add(*forced_drafter_,
+        std::max({params_.suffix_max, s_.head_ ? params_.draft_max : 0, s_.draft_ ? params_.model_max : 0}),
+        DraftKind::kFree);
+  }
   if (params_.suffix_max > 0) {
     suffix_drafter_.emplace(engine_.options().n_ctx);
     add(*suffix_drafter_, params_.suffix_max, DraftKind::kFree);
@@ -212,6 +218,9 @@ void Decoding::count(int n_drafts, int n_right) noexcept {
   if (kind == DraftKind::kModel) {
     s.model_drafted += n_drafts;
     s.model_accepted += n_right;
+  } else if (forced_drafter_ && &sources_.drafter() == &*forced_drafter_) {
+    s.forced_drafted += n_drafts;
+    s.forced_accepted += n_right;
   } else if (kind == DraftKind::kFree) {
     s.suffix_drafted += n_drafts;
     s.suffix_accepted += n_right;
