@@ -62,7 +62,11 @@ double StepTimer::head() noexcept {
 }
 
 double StepTimer::head_logits() noexcept {
-  return ms_of([&] { engine_.draft_head().best(engine_.ctx(), head_hidden_, 0); });
+  DraftTrace trace(engine_.model().info().n_embd, 1);
+  DraftTrace* const traces[] = {&trace};
+  const int number = 0;
+  TopToken top;
+  return ms_of([&] { engine_.draft_head().best(engine_.ctx(), head_hidden_, traces, &number, &top); });
 }
 
 double StepTimer::head_prefill(int n) noexcept {

@@ -85,6 +85,8 @@ Json timings_json(const Generation& made) {
           {"model_draft_n_accepted", s.model_accepted},
           {"suffix_draft_n", s.suffix_drafted},
           {"suffix_draft_n_accepted", s.suffix_accepted},
+          {"forced_draft_n", s.forced_drafted},
+          {"forced_draft_n_accepted", s.forced_accepted},
           {"drafts_unverified", s.unverified},
           {"draft_ms", s.draft_ms},
           {"verify_ms", s.verify_ms}};

@@ -191,6 +191,9 @@ void print_statistics(Engine& engine, Session& session, const Generation& g, uin
       print_stderr("         {} of {} of them from {}\n", s.model_accepted, s.model_drafted,
                    printable(engine.options().draft_path));
     }
+    if (s.forced_drafted > 0) {
+      print_stderr("         {} of {} of them forced by the grammar\n", s.forced_accepted, s.forced_drafted);
+    }
     if (s.suffix_drafted > 0) {
       print_stderr("         {} of {} of them from the text itself\n", s.suffix_accepted, s.suffix_drafted);
     }

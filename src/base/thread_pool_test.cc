@@ -13,6 +13,12 @@
 
 #include "base/error.h"
 
+#if defined(__has_feature)  // clang's way to tell of a sanitizer
+#define NEXTN_HAS_FEATURE(x) __has_feature(x)
+#else
+#define NEXTN_HAS_FEATURE(x) 0
+#endif
+
 namespace nextn {
 namespace {
 
@@ -96,7 +102,8 @@ void start_more_threads_than_there_is_room_for() {
 }
 
 TEST(ThreadPoolDeathTest, ThreadsThatAreNotToBeHadAreAnError) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || NEXTN_HAS_FEATURE(thread_sanitizer) || \
+    NEXTN_HAS_FEATURE(address_sanitizer)
   GTEST_SKIP() << "sanitizers need the address space themselves";
 #endif
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";

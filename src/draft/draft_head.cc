@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "draft/draft_filter.h"
 #include "ops/matmul.h"
 
 namespace nextn {
@@ -11,6 +12,8 @@ namespace nextn {
 namespace {
 
 constexpr int64_t kTilesOfOne = kSketchRows / kTileRows;  // of the head, in a tile of its sketch
+constexpr int64_t kTilesOfWord = 32 / kTileRows;          // of a mask of tokens
+constexpr uint32_t kTileBits = (1u << kTileRows) - 1;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Tiles that are computed exactly: one in so many, and a few where there are few (bench/LOG.md).
@@ -85,30 +88,48 @@ size_t DraftHead::size_bytes(const Weight& head, int64_t vocab, int max_rows) no
 }
 
 void DraftHead::best(Ctx& ctx, const TensorView& hidden, std::span<DraftTrace* const> traces, const int* i,
-                     TopToken* top) noexcept {
+                     TopToken* top, const std::span<const uint32_t>* allowed) noexcept {
   if (cut_) sketch_.first_look(ctx, estimates_.data(), hidden, n_first_tiles_, text_, finite_.get());
   for (int64_t r = 0; r < hidden.rows; r++) {
     const TensorView row = hidden.rows_from(r, 1);
+    const std::span<const uint32_t> bits = allowed != nullptr ? allowed[r] : std::span<const uint32_t>();
     if (!cut_) {
       const TensorView logits(logits_.rows(1).data, 1, head_.n_out);
       ops::matmul(ctx, row, {{logits, head_}});
+      if (!bits.empty()) keep_allowed(logits.data, 0, logits.cols, bits);
       top[r] = top_probability(logits.data, logits.cols);
     } else if (finite_[static_cast<size_t>(r)]) {
       top[r] = best_of_candidates(ctx, row, estimates_.data() + r * sketch_.n_estimates(),
-                                  *traces[static_cast<size_t>(r)], i[r]);
+                                  *traces[static_cast<size_t>(r)], i[r], bits);
     } else {
       top[r] = {-1, 0};
     }
   }
 }
 
-TopToken DraftHead::best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates, DraftTrace& trace,
-                                       int i) noexcept {
-  largest({estimates, static_cast<size_t>(head_.n_tiles())}, static_cast<int64_t>(candidates_.size()),
-          candidates_.data());
+TopToken DraftHead::best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates, DraftTrace& trace, int i,
+                                       std::span<const uint32_t> allowed) noexcept {
+  size_t n = candidates_.size(), n_allowed = n + 1;
+  if (!allowed.empty()) {
+    n_allowed = 0;
+    for (int64_t t = 0; t < head_.n_tiles(); t++) {
+      const uint32_t word = allowed[static_cast<size_t>(t / kTilesOfWord)];
+      if (!(word >> (t % kTilesOfWord * kTileRows) & kTileBits)) {
+        estimates[t] = -kInfinity;
+      } else if (n_allowed++ < n) {
+        candidates_[n_allowed - 1] = static_cast<int32_t>(t);
+      }
+    }
+  }
+  if (n_allowed == 0) return {-1, 0};
+  if (n_allowed > n)
+    largest({estimates, static_cast<size_t>(head_.n_tiles())}, std::ssize(candidates_), candidates_.data());
+  n = std::min(n, n_allowed);
   float* const logits = logits_.rows(1).data;
-  ops::matmul_tiles(ctx, logits, hidden, head_, candidates_);
-  const TopToken top = top_probability(logits, static_cast<int64_t>(candidates_.size()) * kTileRows);
+  ops::matmul_tiles(ctx, logits, hidden, head_, std::span(candidates_).first(n));
+  for (size_t c = 0; c < n && !allowed.empty(); c++)
+    keep_allowed(logits + c * kTileRows, int64_t{candidates_[c]} * kTileRows, kTileRows, allowed);
+  const TopToken top = top_probability(logits, static_cast<int64_t>(n) * kTileRows);
   if (top.id < 0) return top;
   const int32_t token = candidates_[static_cast<size_t>(top.id / kTileRows)] * kTileRows + top.id % kTileRows;
   if (i >= static_cast<int>(trace.drafts_.size())) return {token, top.p};

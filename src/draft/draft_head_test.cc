@@ -41,10 +41,10 @@ class Head {
   DraftHead draft_head(int64_t vocab, uint64_t step_bytes = 1, int max_rows = 1) {
     return {ctx, weight, vocab, max_rows, step_bytes};
   }
-  TopToken best(DraftHead& head, int i = 0) {
+  TopToken best(DraftHead& head, int i = 0, std::span<const uint32_t> allowed = {}) {
     TopToken top;
     DraftTrace* const traces[] = {&trace};
-    head.best(ctx, hidden.rows(1), traces, &i, &top);
+    head.best(ctx, hidden.rows(1), traces, &i, &top, &allowed);
     return top;
   }
   void saw(DraftHead& head, int i, int32_t token) { head.saw(ctx, trace, i, token); }
@@ -110,6 +110,36 @@ TEST(DraftHead, FindsTheRowThatStandsOut) {
     found += h.best(cut).id == static_cast<int32_t>(row);
   }
   EXPECT_GE(found, kTries - 1);
+}
+
+// However unlikely it is.
+TEST(DraftHead, DraftsWhatIsAllowed) {
+  constexpr int64_t V = 16384, D = 256;
+  std::mt19937 random(3);
+  Head h(V, D, normal(V * D, random));
+  DraftHead cut = h.draft_head(V), full = h.draft_head(kDraftVocabFull);
+  ASSERT_TRUE(cut.cut());
+  for (int i = 0; i < 20; i++) {
+    h.look_along(normal(D, random));
+    std::vector<uint32_t> allowed(V / 32);
+    const int32_t only = static_cast<int32_t>(random() % V);
+    allowed[static_cast<size_t>(only / 32)] = 1u << (only % 32);
+    for (DraftHead* head : {&cut, &full}) {
+      EXPECT_EQ(h.best(*head, 0, allowed).id, only);
+      EXPECT_EQ(h.best(*head, 0, allowed).p, 1);
+    }
+    for (int n = 0; n < 25; n++) allowed[random() % allowed.size()] |= 1u << random() % 32;
+    const TopToken expected = h.best(full, 0, allowed), got = h.best(cut, 0, allowed);
+    EXPECT_EQ(got.id, expected.id);
+    EXPECT_EQ(got.p, expected.p);
+    for (int n = 0; n < 400; n++) allowed[random() % allowed.size()] |= 1u << random() % 32;
+    const int32_t any = h.best(cut, 0, allowed).id;
+    ASSERT_GE(any, 0);
+    EXPECT_TRUE(allowed[static_cast<size_t>(any / 32)] >> (any % 32) & 1);
+    std::ranges::fill(allowed, 0);
+    EXPECT_EQ(h.best(cut, 0, allowed).id, -1);
+    EXPECT_EQ(h.best(full, 0, allowed).id, -1);
+  }
 }
 
 TEST(DraftHead, TheFirstIdsAndThoseOfTheText) {

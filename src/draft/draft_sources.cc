@@ -21,16 +21,19 @@ void DraftSources::begin(Ctx& ctx, Source& source) noexcept {
   source.right = true;
   source.begun = source.gave_up = false;
   if (!source.free_drafts() || !wants_draft(source)) return;
-  source.drafter->begin(tokens_);
+  begin_draft(source);
   do {
     Draft draft;
-    if (source.drafter->next(ctx, &draft)) {
-      made(source, draft);
-    } else {
+    if (!source.drafter->next(ctx, &draft) || !takes(source, draft)) {
       source.gave_up = true;
       if (source.controller) source.controller->gave_up();
     }
   } while (wants_draft(source));
+}
+
+void DraftSources::begin_draft(Source& source) noexcept {
+  if (filter_ != nullptr) filter_->begin_draft();
+  source.drafter->begin(tokens_);
 }
 
 bool DraftSources::wants_draft(const Source& source) const noexcept {
@@ -38,9 +41,11 @@ bool DraftSources::wants_draft(const Source& source) const noexcept {
   return !source.controller || source.controller->wants_draft();
 }
 
-void DraftSources::made(Source& source, const Draft& draft) noexcept {
+bool DraftSources::takes(Source& source, const Draft& draft) noexcept {
+  if (filter_ != nullptr && !filter_->take_draft(draft.token)) return false;
   source.drafts.push_back(draft.token);
   if (source.controller) source.controller->drafted(draft.p);
+  return true;
 }
 
 void DraftSources::begin(Ctx& ctx, std::span<const int32_t> tokens, int limit, const Company& company) noexcept {
@@ -75,8 +80,12 @@ bool DraftSources::wants_draft(const Company& company) noexcept {
   if (s.free_drafts()) return false;  // it has made all
   if (s.controller) s.controller->meet(company);
   if (!wants_draft(s)) return false;
-  if (!std::exchange(s.begun, true)) s.drafter->begin(tokens_);
+  if (!std::exchange(s.begun, true)) begin_draft(s);
   return true;
+}
+
+void DraftSources::made(Ctx& ctx, const Draft& draft) noexcept {
+  if (!takes(sources_[chosen_], draft)) made_none(ctx);
 }
 
 void DraftSources::made_none(Ctx& ctx) noexcept {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "draft/controller.h"
+#include "draft/draft_filter.h"
 #include "draft/drafter.h"
 
 namespace nextn {
@@ -16,6 +17,9 @@ class DraftSources {
   // costs: draft as many as pay; nullptr: always as many as allowed, of the first source that has any. They outlive
   // the sources, as the drafters do.
   explicit DraftSources(StepCosts* costs) : costs_(costs) {}
+
+  // Drafts end before the first that it forbids. Outlives the sources.
+  void filter_with(DraftFilter& filter) noexcept { filter_ = &filter; }
 
   // max_draft: of one cycle. Of several sources those of free drafts go first.
   void add(Drafter& drafter, int max_draft, DraftKind kind);
@@ -27,7 +31,7 @@ class DraftSources {
   // Whether the chosen source's drafter is to make one more, as the company is now; what it made, or that it made none.
   bool wants_draft(const Company& company = {}) noexcept;
   Drafter& drafter() const noexcept { return *sources_[chosen_].drafter; }
-  void made(const Draft& draft) noexcept { made(sources_[chosen_], draft); }
+  void made(Ctx& ctx, const Draft& draft) noexcept;  // a forbidden one is as none
   void made_none(Ctx& ctx) noexcept;
   // Valid until the next cycle.
   std::span<const int32_t> drafts() const noexcept { return sources_[chosen_].drafts; }
@@ -55,10 +59,12 @@ class DraftSources {
   };
   void begin(Ctx& ctx, Source& source) noexcept;
   bool wants_draft(const Source& source) const noexcept;
-  void made(Source& source, const Draft& draft) noexcept;
+  bool takes(Source& source, const Draft& draft) noexcept;
+  void begin_draft(Source& source) noexcept;
   void begin_first_that_has_any(Ctx& ctx, size_t first) noexcept;
 
   StepCosts* costs_;
+  DraftFilter* filter_ = nullptr;
   std::vector<Source> sources_;
   size_t chosen_ = 0;
   // of the running cycle

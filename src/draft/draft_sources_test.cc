@@ -35,7 +35,7 @@ class DraftSourcesTest : public testing::Test {
     sources.begin(ctx_, tokens_, limit);
     while (sources.wants_draft()) {
       Draft draft;
-      sources.drafter().next(ctx_, &draft) ? sources.made(draft) : sources.made_none(ctx_);
+      sources.drafter().next(ctx_, &draft) ? sources.made(ctx_, draft) : sources.made_none(ctx_);
     }
     drafts_ = sources.drafts();
   }
@@ -126,6 +126,35 @@ TEST_F(DraftSourcesTest, DraftsThatAreMadeAndNotChosenTeachToo) {
   cycle(sources, 300);
   EXPECT_EQ(free.n_seen, 1);
   EXPECT_EQ(sources.n_to_verify(), 0);
+}
+
+// Allows ids below a limit.
+class Below final : public DraftFilter {
+ public:
+  explicit Below(int32_t limit) : limit_(limit) {}
+  void begin_draft() noexcept override { n_taken = 0; }
+  std::span<const uint32_t> allowed_in_draft() noexcept override { return {}; }
+  bool take_draft(int32_t token) noexcept override { return token < limit_ && ++n_taken > 0; }
+
+  int n_taken = 0;
+
+ private:
+  int32_t limit_;
+};
+
+TEST_F(DraftSourcesTest, DraftsEndBeforeWhatIsForbidden) {
+  Counting free(200, 8), model(100, 8);
+  Below below(103);
+  DraftSources sources(nullptr);
+  sources.filter_with(below);
+  sources.add(free, 8, DraftKind::kFree);
+  sources.add(model, 8, DraftKind::kHead);
+  for (int i = 0; i < 2; i++) {
+    draft(sources, 8);
+    EXPECT_EQ(first_draft(), 100) << "the first that has any";
+    EXPECT_EQ(drafts_.size(), 3u);
+    EXPECT_EQ(below.n_taken, 3);
+  }
 }
 
 }  // namespace

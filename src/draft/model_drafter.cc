@@ -6,8 +6,13 @@
 
 namespace nextn {
 
-ModelDrafter::ModelDrafter(const DraftingModel& model, DraftSequence& sequence, int64_t n_vocab, float p_min)
-    : m_(model), sequence_(sequence), n_vocab_(std::min(n_vocab, model.model.info().n_vocab)), p_min_(p_min) {}
+ModelDrafter::ModelDrafter(const DraftingModel& model, DraftSequence& sequence, int64_t n_vocab, float p_min,
+                           DraftFilter* filter)
+    : m_(model),
+      sequence_(sequence),
+      n_vocab_(std::min(n_vocab, model.model.info().n_vocab)),
+      p_min_(p_min),
+      filter_(filter) {}
 
 // Takes the rows that the text has borne out and runs its others. False where it has an id that the model lacks, or is
 // longer than its context.
@@ -53,6 +58,10 @@ bool ModelDrafter::next(Ctx&, Draft* draft) noexcept {
   }
   n_++;
   m_.model.logits(m_.ctx, m_.logits, hidden_, m_.logits_max);
+  if (filter_ != nullptr) {
+    const std::span<const uint32_t> allowed = filter_->allowed_in_draft();
+    if (!allowed.empty()) keep_allowed(m_.logits.data, 0, n_vocab_, allowed);
+  }
   const TopToken top = top_probability(m_.logits.data, n_vocab_);
   *draft = {top.p < p_min_ ? -1 : top.id, top.p};
   last_ = draft->token;

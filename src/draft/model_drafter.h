@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "draft/draft_filter.h"
 #include "draft/drafter.h"
 #include "model/model.h"
 #include "state/sequence_state.h"
@@ -35,8 +36,9 @@ struct DraftingModel {
 class ModelDrafter final : public Drafter {
  public:
   // n_vocab: ids that the text may have; the model's own may be more or fewer. Ends before the first draft whose
-  // probability is below p_min. What is referred to outlives the drafter.
-  ModelDrafter(const DraftingModel& model, DraftSequence& sequence, int64_t n_vocab, float p_min);
+  // probability is below p_min. filter: as MtpDrafter's. What is referred to outlives the drafter.
+  ModelDrafter(const DraftingModel& model, DraftSequence& sequence, int64_t n_vocab, float p_min,
+               DraftFilter* filter = nullptr);
 
   void begin(std::span<const int32_t> tokens) noexcept override;
   // The first step runs what the text has got since, all rows but the last for the state alone.
@@ -52,6 +54,7 @@ class ModelDrafter final : public Drafter {
   DraftSequence& sequence_;
   int64_t n_vocab_;  // ids that both know
   float p_min_;
+  DraftFilter* filter_;
   // of the running draft
   std::span<const int32_t> text_;
   TensorView hidden_;  // of the last row that was run

@@ -47,20 +47,23 @@ void MtpDrafter::next(Ctx& ctx, std::span<MtpDrafter* const> drafters, Draft* dr
   DraftTrace* traces[kMostAtOnce];
   int numbers[kMostAtOnce];
   TopToken top[kMostAtOnce];
+  std::span<const uint32_t> allowed[kMostAtOnce];
   for (size_t i = 0; i < n; i++) {
     rows[i] = drafters[i]->rows();
     traces[i] = &drafters[i]->trace_;
     numbers[i] = drafters[i]->n_;
+    if (drafters[i]->filter_ != nullptr) allowed[i] = drafters[i]->filter_->allowed_in_draft();
   }
   MtpDrafter& any = *drafters.front();
   const TensorView hidden = any.model_.head_forward(ctx, {rows, n}, HeadOutput::kLast);
   if (any.head_.needs_text()) {
     for (size_t i = 0; i < n; i++) {
       drafters[i]->tell_text();
-      any.head_.best(ctx, hidden.rows_from(static_cast<int64_t>(i), 1), {traces + i, 1}, numbers + i, top + i);
+      any.head_.best(ctx, hidden.rows_from(static_cast<int64_t>(i), 1), {traces + i, 1}, numbers + i, top + i,
+                     allowed + i);
     }
   } else {
-    any.head_.best(ctx, hidden, {traces, n}, numbers, top);
+    any.head_.best(ctx, hidden, {traces, n}, numbers, top, allowed);
   }
   for (size_t i = 0; i < n; i++) {
     MtpDrafter& d = *drafters[i];

@@ -2,6 +2,7 @@
 // hidden state, the ones after it use the head's own.
 #pragma once
 
+#include "draft/draft_filter.h"
 #include "draft/draft_head.h"
 #include "draft/drafter.h"
 #include "model/model.h"
@@ -10,10 +11,15 @@ namespace nextn {
 
 class MtpDrafter final : public Drafter {
  public:
-  // Ends before the first draft whose probability is below p_min. max_draft: of a cycle. All references outlive the
-  // drafter. Throws Error{kSystem}.
-  MtpDrafter(Model& model, HeadState& state, DraftHead& head, int max_draft, float p_min)
-      : model_(model), state_(state), head_(head), trace_(model.info().n_embd, max_draft), p_min_(p_min) {
+  // Ends before the first draft whose probability is below p_min. max_draft: of a cycle. filter: drafts are the best of
+  // those that it allows; nullptr: of all. What is referred to outlives the drafter. Throws Error{kSystem}.
+  MtpDrafter(Model& model, HeadState& state, DraftHead& head, int max_draft, float p_min, DraftFilter* filter = nullptr)
+      : model_(model),
+        state_(state),
+        head_(head),
+        trace_(model.info().n_embd, max_draft),
+        p_min_(p_min),
+        filter_(filter) {
     head.begin_text(this);
   }
 
@@ -38,6 +44,7 @@ class MtpDrafter final : public Drafter {
   DraftHead& head_;
   DraftTrace trace_;
   float p_min_;
+  DraftFilter* filter_;
   size_t n_known_ = 0;  // tokens of the text that head_ has been told
   // of the running draft
   std::span<const int32_t> tokens_;

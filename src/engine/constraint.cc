@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "engine/engine.h"
 
@@ -59,6 +60,54 @@ void Constraint::prefer_markers() {
       bits_[static_cast<size_t>(id / 32)] &= ~(1u << (id % 32));
     }
   }
+}
+
+void Constraint::begin_draft() noexcept {
+  end_draft();
+  drafts_ = true;
+  bound_ = binds_;
+  seen_of_text_ = seen_;
+  mark_ = matcher_.mark();
+  ended_ = complete();
+}
+
+bool Constraint::take_draft(int32_t token) noexcept {
+  if (ended_) return false;
+  if (ends_ && engine_.tokenizer().is_eog(token)) {
+    ended_ = true;
+    return binds_ && matcher_.may_end();
+  }
+  if (!binds_) {
+    accept(token);
+    return true;
+  }
+  if (must_be_marker(token) || !matcher_.accept(token)) return false;
+  ended_ = matcher_.must_end();
+  return true;
+}
+
+// What allowed() does for all tokens at once.
+bool Constraint::must_be_marker(int32_t token) {
+  const std::string_view bytes = trie_->bytes(token);
+  const auto markers = std::ranges::find_if(markers_, [&](const Markers& m) {
+    return !bytes.empty() && trie_->place(m.place).byte == static_cast<uint8_t>(bytes[0]);
+  });
+  if (markers == markers_.end() || std::ranges::find(markers->ids, token) != markers->ids.end()) return false;
+  std::vector<std::string_view> texts;
+  const grammar::Matcher::Checkpoint here = matcher_.mark();
+  for (const int32_t id : markers->ids) {
+    if (!matcher_.accept(id)) continue;
+    matcher_.rewind(here);
+    texts.push_back(trie_->bytes(id));
+  }
+  return matcher_.must_begin_with_one_of(texts);
+}
+
+void Constraint::end_draft() noexcept {
+  if (!std::exchange(drafts_, false)) return;
+  binds_ = bound_;
+  seen_ = seen_of_text_;
+  matcher_.rewind(mark_);
 }
 
 void Constraint::accept(int32_t token) {

@@ -59,18 +59,26 @@ void Decoding::add_sources() {
     sources_.add(drafter, max_draft, kind);
     max_draft_ = std::max(max_draft_, max_draft);
   };
+  DraftFilter* const filter = constraint_ ? &*constraint_ : nullptr;
+  if (filter != nullptr) sources_.filter_with(*filter);
   if (params_.drafter != nullptr) return add(*params_.drafter, params_.draft_max, DraftKind::kHead);
+  if (constraint_) {  // for whoever drafts at all
+    forced_drafter_.emplace(*constraint_, engine_.tokenizer());
+    add(*forced_drafter_,
+        std::max({params_.suffix_max, s_.head_ ? params_.draft_max : 0, s_.draft_ ? params_.model_max : 0}),
+        DraftKind::kFree);
+  }
   if (params_.suffix_max > 0) {
     suffix_drafter_.emplace(engine_.options().n_ctx);
     add(*suffix_drafter_, params_.suffix_max, DraftKind::kFree);
   }
   if (s_.head_) {
-    head_drafter_.emplace(engine_.model(), *s_.head_, engine_.draft_head(), most, params_.draft_p_min);
+    head_drafter_.emplace(engine_.model(), *s_.head_, engine_.draft_head(), most, params_.draft_p_min, filter);
     add(*head_drafter_, params_.draft_max, DraftKind::kHead);
   }
   if (s_.draft_ && params_.model_max > 0) {
     model_drafter_.emplace(engine_.draft_model()->drafting(), *s_.draft_, engine_.model().info().n_vocab,
-                           params_.draft_p_min);
+                           params_.draft_p_min, filter);
     add(*model_drafter_, params_.model_max, DraftKind::kModel);
   }
 }
@@ -127,11 +135,12 @@ void Decoding::make_draft() noexcept {
 
 void Decoding::made(const Draft& draft, double ms) noexcept {
   draft_ms_ += ms;
-  draft.token >= 0 ? sources_.made(draft) : sources_.made_none(engine_.ctx());
+  draft.token >= 0 ? sources_.made(engine_.ctx(), draft) : sources_.made_none(engine_.ctx());
   step_.n_draft = static_cast<int>(sources_.drafts().size());
 }
 
 void Decoding::end_drafts(const Company& company) noexcept {
+  if (constraint_) constraint_->end_draft();
   const int n_made = static_cast<int>(sources_.drafts().size());
   int n = n_made == 0 ? 0 : sources_.n_to_verify(company);
   if (n < params_.draft_min) n = 0;
@@ -209,6 +218,9 @@ void Decoding::count(int n_drafts, int n_right) noexcept {
   if (kind == DraftKind::kModel) {
     s.model_drafted += n_drafts;
     s.model_accepted += n_right;
+  } else if (forced_drafter_ && &sources_.drafter() == &*forced_drafter_) {
+    s.forced_drafted += n_drafts;
+    s.forced_accepted += n_right;
   } else if (kind == DraftKind::kFree) {
     s.suffix_drafted += n_drafts;
     s.suffix_accepted += n_right;

@@ -17,6 +17,7 @@
 #include "engine/constraint.h"
 #include "engine/digest.h"
 #include "engine/engine.h"
+#include "engine/forced_drafter.h"
 #include "engine/session.h"
 #include "engine/stop_matcher.h"
 #include "text/tokenizer/stream_decoder.h"
@@ -90,6 +91,7 @@ class Decoding {
   StreamDecoder decoder_;
   StopMatcher matcher_;
   std::optional<Constraint> constraint_;  // where a grammar is given
+  std::optional<ForcedDrafter> forced_drafter_;
   std::optional<SuffixDrafter> suffix_drafter_;
   std::optional<MtpDrafter> head_drafter_;
   std::optional<ModelDrafter> model_drafter_;

@@ -63,6 +63,7 @@ struct GenerateStats {
   std::vector<int64_t> drafted, accepted;           // by position in the draft; of the drafts that were verified
   std::vector<int64_t> lengths;                     // cycles by the number of drafts that they verified
   int64_t suffix_drafted = 0, suffix_accepted = 0;  // of all these, from the text itself
+  int64_t forced_drafted = 0, forced_accepted = 0;  // what the grammar forces
   int64_t model_drafted = 0, model_accepted = 0;    // and from the draft model
   int64_t unverified = 0;  // drafts made and not verified: probes, and ends of drafts that looked weak
 };
