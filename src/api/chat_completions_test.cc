@@ -168,6 +168,7 @@ TEST(ChatCompletions, WhatCannotBeIsRefused) {
   EXPECT_NE(refused(R"({"grammar": "root ::= \"a\"", "guided_regex": "b"})").find("one grammar"), std::string::npos);
   EXPECT_NE(refused(R"({"guided_choice": []})").find("guided_choice"), std::string::npos);
   EXPECT_NE(refused(R"({"tools": 3})").find("tools"), std::string::npos);
+  EXPECT_NE(refused(R"({"tools": [{"type": 3, "function": {"name": "f"}}]})").find("tools[0]"), std::string::npos);
   EXPECT_NE(refused(R"({"functions": [{}]})").find("functions"), std::string::npos);
 }
 

@@ -13,8 +13,8 @@ void check_tools(const Fields& fields, const Json& tools) {
   if (!tools.is_array()) fields.refuse("tools", "an array of functions", tools);
   for (size_t i = 0; i < tools.size(); i++) {
     const Json& tool = tools[i];
-    const bool right = tool.is_object() && tool.value("type", "function") == "function" && tool.contains("function") &&
-                       tool["function"].is_object() && tool["function"].contains("name") &&
+    const bool right = tool.is_object() && tool.value("type", Json("function")) == "function" &&
+                       tool.contains("function") && tool["function"].is_object() && tool["function"].contains("name") &&
                        tool["function"]["name"].is_string();
     if (!right) {
       fail(ErrorCode::kRequest, "tools[{}]: expected {{\"type\": \"function\", \"function\": {{\"name\", ..}}}}", i);

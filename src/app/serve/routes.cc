@@ -7,6 +7,7 @@
 #include "api/llama_completion.h"
 #include "api/messages.h"
 #include "api/responses.h"
+#include "api/tokens.h"
 #include "app/commit.h"
 #include "app/serve/call.h"
 #include "app/serve/page.h"
@@ -164,27 +165,11 @@ void Server::llama_completion(Call& call) {
 }
 
 void Server::tokenize(Call& call) {
-  const api::ServedModel& model = call.model->served();
-  const Json body = api::parse_body(call.request.body);
-  const Fields fields(body);
-  const std::optional<std::string> text = fields.string("content");
-  if (!text) fail(ErrorCode::kRequest, "content: expected text, found none");
-  const std::vector<int32_t> ids = model.tokenizer->encode(*text, fields.boolean("add_special").value_or(false),
-                                                           fields.boolean("parse_special").value_or(true));
-  if (!fields.boolean("with_pieces").value_or(false)) return answer(call, {{"tokens", ids}});
-  Json tokens = Json::array();
-  for (const int32_t id : ids) {
-    tokens.push_back({{"id", id}, {"piece", std::string(model.tokenizer->piece(id, true))}});
-  }
-  answer(call, {{"tokens", std::move(tokens)}});
+  answer(call, api::tokenize(api::parse_body(call.request.body), call.model->served()));
 }
 
 void Server::detokenize(Call& call) {
-  const api::ServedModel& model = call.model->served();
-  const Json body = api::parse_body(call.request.body);
-  const Json* const tokens = Fields(body).find("tokens");
-  if (tokens == nullptr || !tokens->is_array()) fail(ErrorCode::kRequest, "tokens: expected an array of token ids");
-  answer(call, {{"content", model.tokenizer->decode(api::read_prompt(*tokens, "tokens", model), true)}});
+  answer(call, api::detokenize(api::parse_body(call.request.body), call.model->served()));
 }
 
 void Server::apply_template(Call& call) {

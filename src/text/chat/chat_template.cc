@@ -36,7 +36,8 @@ void check_messages(const Json& messages) {
 std::string joined(const Json& parts, size_t message) {
   std::string text;
   for (const Json& part : parts) {
-    if (!part.is_object() || part.value("type", "") != "text" || !part.contains("text") || !part["text"].is_string()) {
+    if (!part.is_object() || part.value("type", Json()) != "text" || !part.contains("text") ||
+        !part["text"].is_string()) {
       fail(ErrorCode::kRequest, "messages[{}].content: expected parts of type text", message);
     }
     text += part["text"].get<std::string>();

@@ -67,6 +67,9 @@ TEST(ChatTemplate, WhatIsNoConversationIsRefused) {
   EXPECT_EQ(error_of(t, Json::array({"Hello"})), "messages[0]: expected an object with a role");
   EXPECT_EQ(error_of(t, Json::array({{{"role", "user"}, {"content", 1}}})),
             "messages[0].content: expected a string, an array of parts or null, found number");
+  const Json odd_part = {{"type", 3}, {"text", "Hello"}};
+  EXPECT_EQ(error_of(ChatTemplate("", "", ""), Json::array({{{"role", "user"}, {"content", Json::array({odd_part})}}})),
+            "messages[0].content: expected parts of type text");
   EXPECT_EQ(error_of(t, kHello, {.tools = 1}), "tools: expected an array");
   EXPECT_EQ(error_of(t, kHello, {.variables = 1}), "chat_template_kwargs: expected an object, found number");
   EXPECT_EQ(error_of(t, kHello), "chat template:1: Roles must alternate.");
