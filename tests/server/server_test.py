@@ -358,6 +358,34 @@ class ProtocolTest(unittest.TestCase):
             self.raw(bytes(random.randrange(256) for _ in range(random.randrange(1, 200))), wait=1.0)
         self.assertEqual(self.server.get("/health").status, 200)
 
+    def test_where_a_body_ends_is_beyond_doubt(self):
+        after = b"GET /health HTTP/1.1\r\n\r\n"
+        chunks = b"5\r\nhello\r\n0\r\n\r\n"
+        for fields, body in (([b"Content-Length: 5", b"Content-Length: 5"], b"hello"),
+                             ([b"Content-Length: 5, 5"], b"hello"),
+                             ([b"Content-Length: 5", b"Content-Length: 15"], b"hello"),
+                             ([b"Content-Length: 5", b"Transfer-Encoding: chunked"], chunks),
+                             ([b"Transfer-Encoding: chunked", b"Content-Length: 5"], chunks),
+                             ([b"Transfer-Encoding: gzip", b"Content-Length: 5"], b"hello"),
+                             ([b"Transfer-Encoding: xchunked"], chunks),
+                             ([b"Transfer-Encoding: gzip, chunked"], chunks),
+                             ([b"Transfer-Encoding: identity", b"Transfer-Encoding: chunked"], chunks)):
+            got = self.raw(b"\r\n".join([b"POST /tokenize HTTP/1.1", *fields, b"", body]) + after)
+            self.assertTrue(got.startswith(b"HTTP/1.1 400 "), (fields, got[:80]))
+            self.assertEqual(got.count(b"HTTP/1.1 "), 1, (fields, got))
+        chunked = b"POST /tokenize HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        body = b'11\r\n{"content": "hi"}\r\n0\r\n'
+        self.assertTrue(self.raw(chunked + body + b"\r\n").startswith(b"HTTP/1.1 200 "))
+        self.assertNotIn(b"late", self.raw(chunked + body + b"X-Request-Id: late\r\n\r\n"))
+        for long in (b"1;" + b"x" * 200000, body + b"X: " + b"x" * 200000):
+            self.assertTrue(self.raw(chunked + long).startswith(b"HTTP/1.1 431 "))
+
+    def test_answers_to_head_and_to_old_clients(self):
+        self.assertTrue(self.raw(b"HEAD / HTTP/1.1\r\nContent-Length: x\r\n\r\n").endswith(b"\r\n\r\n"))
+        expecting = b"Expect: 100-continue\r\nContent-Length: 17\r\n\r\n" + b'{"content": "hi"}'
+        self.assertTrue(self.raw(b"POST /tokenize HTTP/1.1\r\n" + expecting).startswith(b"HTTP/1.1 100 "))
+        self.assertTrue(self.raw(b"POST /tokenize HTTP/1.0\r\n" + expecting).startswith(b"HTTP/1.0 200 "))
+
     def test_connections_are_kept_and_http_1_0_is_served(self):
         c = self.server.connect()
         for stream in (False, True, False):

@@ -379,7 +379,8 @@ class HttpServer::Impl {
       Parser parser;
       parser.header_limit(static_cast<uint32_t>(options_.max_header_bytes));
       parser.body_limit(options_.max_body_bytes);
-      const boost::system::error_code error = co_await read(wire, buffer, parser);
+      HttpHeaders headers;
+      const boost::system::error_code error = co_await read(wire, buffer, parser, headers);
       auto exchange = std::make_shared<Exchange>(strand);
       bool keep = false;
       if (error || full) {
@@ -388,9 +389,9 @@ class HttpServer::Impl {
         exchange->respond(status, "application/json", error_body(status, message), {});
       } else {
         keep = parser.get().keep_alive();
-        handle(parser.get(), peer, exchange);
+        handle(parser.get(), std::move(headers), peer, exchange);
       }
-      const bool head = !error && parser.get().method() == http::verb::head;
+      const bool head = parser.get().method() == http::verb::head;
       const Counted answer(n_writing_);
       const bool sent = co_await send(wire, strand, exchange, parser.get().version(), keep, head);
       if (!sent || !keep) break;
@@ -411,28 +412,49 @@ class HttpServer::Impl {
     }
   }
 
-  // One request, head and body; what the client has sent after it stays in `buffer`.
-  asio::awaitable<boost::system::error_code> read(Wire& wire, beast::flat_buffer& buffer, Parser& parser) {
+  // One request, head and body; what the client has sent after it stays in `buffer`. `headers` are those of the head:
+  // fields that follow a body in chunks count for nothing.
+  asio::awaitable<boost::system::error_code> read(Wire& wire, beast::flat_buffer& buffer, Parser& parser,
+                                                  HttpHeaders& headers) {
     wire.tcp().expires_after(options_.idle_timeout);
     parser.eager(false);  // stops after the head
     boost::system::error_code error = co_await read_on(wire, buffer, parser);
-    if (error || parser.is_done()) co_return error;
+    if (!error) error = doubt_of_body(parser.get());
+    if (error) co_return error;
+    for (const auto& field : parser.get()) headers.emplace_back(field.name_string(), field.value());
+    if (parser.is_done()) co_return error;
     wire.tcp().expires_after(options_.body_timeout);
-    if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+    if (parser.get().version() >= kHttp11 && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       if (!co_await wire.write("HTTP/1.1 100 Continue\r\n\r\n")) co_return http::error::end_of_stream;
     }
     parser.eager(true);
     co_return co_await read_on(wire, buffer, parser);
   }
 
+  // Where a body ends must be beyond doubt: behind a proxy that reads it in another way than we do, a client could
+  // speak for the next one. Beast takes equal lengths and leaves encodings alone that it does not know.
+  static boost::system::error_code doubt_of_body(const http::request_header<>& head) {
+    const size_t n_lengths = head.count(http::field::content_length);
+    const size_t n_encodings = head.count(http::field::transfer_encoding);
+    const beast::string_view length = head[http::field::content_length];
+    const bool chunked = beast::iequals(head[http::field::transfer_encoding], "chunked");
+    if (n_encodings > 1 || (n_encodings == 1 && (!chunked || n_lengths > 0 || head.version() < kHttp11))) {
+      return http::error::bad_transfer_encoding;
+    }
+    if (n_lengths > 1 || length.find_first_not_of("0123456789") != length.npos) return http::error::bad_content_length;
+    return {};
+  }
+
   // Feeds the parser until it has the head or, when eager, the whole request.
-  static asio::awaitable<boost::system::error_code> read_on(Wire& wire, beast::flat_buffer& buffer, Parser& parser) {
+  asio::awaitable<boost::system::error_code> read_on(Wire& wire, beast::flat_buffer& buffer, Parser& parser) {
     for (;;) {
       boost::system::error_code error;
       if (buffer.size() > 0) {
         buffer.consume(parser.put(buffer.data(), error));
         if (error && error != http::error::need_more) co_return error;
         if (parser.is_done() || (!parser.eager() && parser.is_header_done())) co_return boost::system::error_code();
+        // Beast has no limit for what stands between chunks and after them.
+        if (buffer.size() > options_.max_header_bytes) co_return http::error::header_limit;
       }
       auto [read_error, n] = co_await wire.read_some(buffer.prepare(kReadBytes));
       if (read_error == asio::error::eof) {
@@ -456,7 +478,7 @@ class HttpServer::Impl {
     return {0, ""};
   }
 
-  void handle(http::request<http::string_body>& parsed, const std::string& peer,
+  void handle(http::request<http::string_body>& parsed, HttpHeaders&& headers, const std::string& peer,
               const std::shared_ptr<Exchange>& exchange) {
     HttpRequest request;
     request.method = std::string(parsed.method_string());
@@ -464,7 +486,7 @@ class HttpServer::Impl {
     const size_t mark = target.find('?');
     request.path = target.substr(0, mark);
     if (mark != target.npos) request.query = target.substr(mark + 1);
-    for (const auto& field : parsed) request.headers.emplace_back(field.name_string(), field.value());
+    request.headers = std::move(headers);
     request.body = std::move(parsed.body());
     request.peer = peer;
     try {
