@@ -157,6 +157,11 @@ CompletionRequest read_completion(const Json& body, const ServedModel& model) {
     r.params.grammar = read_format(*format);
   }
   request.echo = fields.boolean("echo").value_or(false);
+  for (const std::vector<int32_t>& ids : r.prompts) {  // before an echo has a copy of it for every choice
+    if (request.echo && std::ssize(ids) > model.n_ctx) {
+      fail(ErrorCode::kRequest, "prompt: expected at most {} tokens (-c), found {}", model.n_ctx, ids.size());
+    }
+  }
   if (fields.has("suffix") && *fields.string("suffix") != "") {
     fail(ErrorCode::kUnsupported, "suffix: filling in the middle of a text is not supported");
   }

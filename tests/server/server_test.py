@@ -358,6 +358,12 @@ class ProtocolTest(unittest.TestCase):
             self.raw(bytes(random.randrange(256) for _ in range(random.randrange(1, 200))), wait=1.0)
         self.assertEqual(self.server.get("/health").status, 200)
 
+    def test_a_prompt_that_is_too_long_is_refused_before_it_is_copied(self):
+        for echo in (False, True):
+            refused = self.server.post("/v1/completions", {"prompt": [5] * 200000, "n": 100, "echo": echo})
+            self.assertEqual(refused.status, 400)
+            self.assertIn("prompt: expected at most", refused.json["error"]["message"])
+
     def test_where_a_body_ends_is_beyond_doubt(self):
         after = b"GET /health HTTP/1.1\r\n\r\n"
         chunks = b"5\r\nhello\r\n0\r\n\r\n"
