@@ -63,10 +63,9 @@ double StepTimer::head() noexcept {
 
 double StepTimer::head_logits() noexcept {
   DraftTrace trace(engine_.model().info().n_embd, 1);
-  DraftTrace* const traces[] = {&trace};
-  const int number = 0;
+  const DraftHead::Query query = {&trace, 0, {}};
   TopToken top;
-  return ms_of([&] { engine_.draft_head().best(engine_.ctx(), head_hidden_, traces, &number, &top); });
+  return ms_of([&] { engine_.draft_head().best(engine_.ctx(), head_hidden_, {&query, 1}, &top); });
 }
 
 double StepTimer::head_prefill(int n) noexcept {

@@ -87,28 +87,27 @@ size_t DraftHead::size_bytes(const Weight& head, int64_t vocab, int max_rows) no
          static_cast<size_t>(n_candidates(head)) * sizeof(int32_t);
 }
 
-void DraftHead::best(Ctx& ctx, const TensorView& hidden, std::span<DraftTrace* const> traces, const int* i,
-                     TopToken* top, const std::span<const uint32_t>* allowed) noexcept {
+void DraftHead::best(Ctx& ctx, const TensorView& hidden, std::span<const Query> queries, TopToken* top) noexcept {
   if (cut_) sketch_.first_look(ctx, estimates_.data(), hidden, n_first_tiles_, text_, finite_.get());
   for (int64_t r = 0; r < hidden.rows; r++) {
     const TensorView row = hidden.rows_from(r, 1);
-    const std::span<const uint32_t> bits = allowed != nullptr ? allowed[r] : std::span<const uint32_t>();
+    const Query& query = queries[static_cast<size_t>(r)];
     if (!cut_) {
       const TensorView logits(logits_.rows(1).data, 1, head_.n_out);
       ops::matmul(ctx, row, {{logits, head_}});
-      if (!bits.empty()) keep_allowed(logits.data, 0, logits.cols, bits);
+      if (!query.allowed.empty()) keep_allowed(logits.data, 0, logits.cols, query.allowed);
       top[r] = top_probability(logits.data, logits.cols);
     } else if (finite_[static_cast<size_t>(r)]) {
-      top[r] = best_of_candidates(ctx, row, estimates_.data() + r * sketch_.n_estimates(),
-                                  *traces[static_cast<size_t>(r)], i[r], bits);
+      top[r] = best_of_candidates(ctx, row, estimates_.data() + r * sketch_.n_estimates(), query);
     } else {
       top[r] = {-1, 0};
     }
   }
 }
 
-TopToken DraftHead::best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates, DraftTrace& trace, int i,
-                                       std::span<const uint32_t> allowed) noexcept {
+TopToken DraftHead::best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates,
+                                       const Query& query) noexcept {
+  const std::span<const uint32_t> allowed = query.allowed;
   size_t n = candidates_.size(), n_allowed = n + 1;
   if (!allowed.empty()) {
     n_allowed = 0;
@@ -132,9 +131,10 @@ TopToken DraftHead::best_of_candidates(Ctx& ctx, const TensorView& hidden, float
   const TopToken top = top_probability(logits, static_cast<int64_t>(n) * kTileRows);
   if (top.id < 0) return top;
   const int32_t token = candidates_[static_cast<size_t>(top.id / kTileRows)] * kTileRows + top.id % kTileRows;
-  if (i >= static_cast<int>(trace.drafts_.size())) return {token, top.p};
-  trace.drafts_[static_cast<size_t>(i)] = {token, logits[top.id]};
-  std::memcpy(trace.hidden_.rows(i + 1).row(i), hidden.data, static_cast<size_t>(head_.k) * sizeof(float));
+  if (query.number >= static_cast<int>(query.trace->drafts_.size())) return {token, top.p};
+  query.trace->drafts_[static_cast<size_t>(query.number)] = {token, logits[top.id]};
+  std::memcpy(query.trace->hidden_.rows(query.number + 1).row(query.number), hidden.data,
+              static_cast<size_t>(head_.k) * sizeof(float));
   return {token, top.p};
 }
 

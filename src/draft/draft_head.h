@@ -51,12 +51,16 @@ class DraftHead {
   // Bytes that the constructor takes; for a plan.
   static size_t size_bytes(const Weight& head, int64_t vocab, int max_rows) noexcept;
 
+  // What is asked for a row of hidden states.
+  struct Query {
+    DraftTrace* trace;                  // of the row's sequence
+    int number;                         // of the draft in its cycle, from 0
+    std::span<const uint32_t> allowed;  // bits of the ids that it may be (draft/draft_filter.h); empty: all
+  };
   // The likeliest tokens after hidden states (R, D), each of a sequence of its own, and their probabilities among the
-  // candidates: of row r draft i[r] of its cycle, from 0, which traces[r] remembers. Ties to the lower id; {-1, 0} for
-  // a NaN. What a row gets does not depend on the others. allowed, where it is given: of each row bits of the ids that
-  // it may have (draft/draft_filter.h), the whole vocabulary or none for all; {-1, 0} where no candidate is one.
-  void best(Ctx& ctx, const TensorView& hidden, std::span<DraftTrace* const> traces, const int* i, TopToken* top,
-            const std::span<const uint32_t>* allowed = nullptr) noexcept;
+  // candidates; the traces remember them. Ties to the lower id; {-1, 0} for a NaN, and where no candidate is allowed.
+  // What a row gets does not depend on the others.
+  void best(Ctx& ctx, const TensorView& hidden, std::span<const Query> queries, TopToken* top) noexcept;
 
   // Tells the trunk's token where the cycle has draft i. With that token's logit computed, drafts that the cut has lost
   // are known: auto leaves the sketch for the full head, for good, when they cost more than it saves.
@@ -79,8 +83,7 @@ class DraftHead {
   }
 
  private:
-  TopToken best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates, DraftTrace& trace, int i,
-                              std::span<const uint32_t> allowed) noexcept;
+  TopToken best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates, const Query& query) noexcept;
 
   Weight head_;
   bool automatic_, cut_;

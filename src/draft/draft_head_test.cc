@@ -43,8 +43,8 @@ class Head {
   }
   TopToken best(DraftHead& head, int i = 0, std::span<const uint32_t> allowed = {}) {
     TopToken top;
-    DraftTrace* const traces[] = {&trace};
-    head.best(ctx, hidden.rows(1), traces, &i, &top, &allowed);
+    const DraftHead::Query query = {&trace, i, allowed};
+    head.best(ctx, hidden.rows(1), {&query, 1}, &top);
     return top;
   }
   void saw(DraftHead& head, int i, int32_t token) { head.saw(ctx, trace, i, token); }
@@ -228,19 +228,18 @@ TEST(DraftHead, RowsOfSeveralSequencesGetWhatEachGetsAlone) {
       if (round % 5 == 4) x[D + 9] = std::numeric_limits<float>::infinity();  // one that is broken hurts no other
       std::copy(x.begin(), x.end(), hidden.rows(3).data);
       DraftTrace a(D, 2), b(D, 2), c(D, 2);
-      DraftTrace* const traces[] = {&a, &b, &c};
-      const int numbers[] = {0, 1, 0};
+      const DraftHead::Query queries[] = {{&a, 0, {}}, {&b, 1, {}}, {&c, 0, {}}};
       TopToken top[3];
-      together.best(h.ctx, hidden.rows(3), traces, numbers, top);
+      together.best(h.ctx, hidden.rows(3), queries, top);
       for (int r = 0; r < 3; r++) {
         h.look_along({x.begin() + r * D, x.begin() + (r + 1) * D});
-        const TopToken expected = h.best(alone, numbers[r]);
+        const TopToken expected = h.best(alone, queries[r].number);
         EXPECT_EQ(top[r].id, expected.id);
         EXPECT_EQ(top[r].p, expected.p);
         const int64_t lost = together.n_lost(), lost_alone = alone.n_lost();
         const int32_t other = static_cast<int32_t>(random() % V);
-        together.saw(h.ctx, *traces[r], numbers[r], other);
-        h.saw(alone, numbers[r], other);
+        together.saw(h.ctx, *queries[r].trace, queries[r].number, other);
+        h.saw(alone, queries[r].number, other);
         EXPECT_EQ(together.n_lost() - lost, alone.n_lost() - lost_alone);
       }
     }

@@ -44,26 +44,23 @@ void MtpDrafter::next(Ctx& ctx, std::span<MtpDrafter* const> drafters, Draft* dr
   const size_t n = drafters.size();
   NEXTN_CHECK(n > 0 && n <= kMostAtOnce);
   HeadRows rows[kMostAtOnce];
-  DraftTrace* traces[kMostAtOnce];
-  int numbers[kMostAtOnce];
+  DraftHead::Query queries[kMostAtOnce];
   TopToken top[kMostAtOnce];
-  std::span<const uint32_t> allowed[kMostAtOnce];
   for (size_t i = 0; i < n; i++) {
-    rows[i] = drafters[i]->rows();
-    traces[i] = &drafters[i]->trace_;
-    numbers[i] = drafters[i]->n_;
-    if (drafters[i]->filter_ != nullptr) allowed[i] = drafters[i]->filter_->allowed_in_draft();
+    MtpDrafter& d = *drafters[i];
+    rows[i] = d.rows();
+    queries[i] = {&d.trace_, d.n_, {}};
+    if (d.filter_ != nullptr) queries[i].allowed = d.filter_->allowed_in_draft();
   }
   MtpDrafter& any = *drafters.front();
   const TensorView hidden = any.model_.head_forward(ctx, {rows, n}, HeadOutput::kLast);
   if (any.head_.needs_text()) {
     for (size_t i = 0; i < n; i++) {
       drafters[i]->tell_text();
-      any.head_.best(ctx, hidden.rows_from(static_cast<int64_t>(i), 1), {traces + i, 1}, numbers + i, top + i,
-                     allowed + i);
+      any.head_.best(ctx, hidden.rows_from(static_cast<int64_t>(i), 1), {queries + i, 1}, top + i);
     }
   } else {
-    any.head_.best(ctx, hidden, {traces, n}, numbers, top, allowed);
+    any.head_.best(ctx, hidden, {queries, n}, top);
   }
   for (size_t i = 0; i < n; i++) {
     MtpDrafter& d = *drafters[i];
