@@ -20,10 +20,10 @@ Company StepRunner::company_of(const Decoding& d) const noexcept {
 }
 
 // Something of a sequence's share in the step changes.
-template <class Change>
-void StepRunner::change(Decoding& d, const Change& change) noexcept {
+template <class Act>
+void StepRunner::change(Decoding& d, const Act& act) noexcept {
   const Company others = company_of(d);
-  change(others);
+  act(others);
   all_.rows = others.rows + d.n_rows();
   all_.tokens = others.tokens + d.expected_tokens();
   all_.draft_ms = others.draft_ms + d.draft_ms();
@@ -69,6 +69,7 @@ void StepRunner::draft() {
     make_round();
   } while (!in_round_.empty());
   engine_.costs().saw_drafts(DraftKind::kHead, passes_, passes_ms_);
+  all_.sharers = passes_.empty() ? 1 : passes_.front();  // whom the drafts that were made are reckoned among
   for (Decoding* d : drafting_) {
     change(*d, [&](const Company& company) { d->end_drafts(company); });
   }

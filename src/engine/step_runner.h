@@ -24,8 +24,8 @@ class StepRunner {
   void choose_round();
   void make_round();
   Company company_of(const Decoding& d) const noexcept;
-  template <class Change>
-  void change(Decoding& d, const Change& change) noexcept;
+  template <class Act>
+  void change(Decoding& d, const Act& act) noexcept;
   TensorView gather(const TensorView& hidden, int n_logits);
 
   Engine& engine_;
