@@ -15,9 +15,6 @@ namespace {
 
 using nextn::ReplyEvent;
 using nextn::api::Json;
-using nextn::grammar::Grammar;
-using nextn::grammar::Matcher;
-using nextn::grammar::TokenTrie;
 
 Json read(const std::string& text, const Json& tools) {
   nextn::api::ChatMessage message;
@@ -29,15 +26,6 @@ Json read(const std::string& text, const Json& tools) {
     calls.push_back({{"name", call.name}, {"arguments", call.arguments}, {"whole", call.whole}});
   }
   return {{"text", text}, {"content", message.content}, {"calls", calls}};
-}
-
-bool matches(const std::shared_ptr<const Grammar>& grammar, const std::shared_ptr<const TokenTrie>& trie,
-             const std::string& text) {
-  Matcher matcher(grammar, trie);
-  for (const char c : text) {
-    if (!matcher.accept(static_cast<uint8_t>(c))) return false;
-  }
-  return matcher.may_end();
 }
 
 }  // namespace
@@ -60,7 +48,8 @@ int main(int argc, char** argv) {
         answer["walks"].push_back(text ? read(*text, use.tools) : Json(nullptr));
       }
       answer["matches"] = Json::array();
-      for (const Json& text : request["texts"]) answer["matches"].push_back(matches(grammar, trie, text));
+      for (const Json& text : request["texts"])
+        answer["matches"].push_back(nextn::grammar::matches(grammar, trie, text.get<std::string>()));
     } catch (const std::exception& e) {
       answer = {{"error", e.what()}};
     }

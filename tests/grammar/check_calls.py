@@ -11,10 +11,9 @@ prints the first cases where that is not so; exits 77 where jsonschema is missin
 import argparse
 import json
 import random
-import subprocess
 import sys
 
-from check_schemas import Maker, written
+from check_schemas import Maker, ask, written
 
 import jsonschema
 
@@ -64,7 +63,7 @@ def main(arguments):
     options = parser.parse_args(arguments)
     rng = random.Random(options.seed)
     maker = Maker(rng)
-    cases, lines = [], []
+    cases, requests = [], []
     for _ in range(options.cases):
         way, parallel = rng.choice(list(TEMPLATES)), rng.random() < 0.3
         schemas, texts, tools = {}, [], []
@@ -77,14 +76,9 @@ def main(arguments):
             tools.append({"type": "function", "function": {"name": name, "parameters": schema}})
             texts += [text for text in (call(way, name, schema, instance()) for _ in range(4)) if text is not None]
         cases.append((way, parallel, schemas, texts))
-        lines.append(json.dumps({"template": TEMPLATES[way], "tools": tools, "parallel": parallel, "walks": options.walks,
-                                 "texts": texts}))
-    run = subprocess.run([options.call_walks, str(options.seed)], input="\n".join(lines) + "\n", text=True,
-                         capture_output=True, check=False)
-    answers = [json.loads(line) for line in run.stdout.split("\n") if line]
-    problems, n = [], {"calls": 0, "unfinished": 0, "asked": 0, "refused": 0}
-    if len(answers) != len(cases):
-        problems.append(f"expected {len(cases)} answers, found {len(answers)}: {run.stderr}")
+        requests.append({"template": TEMPLATES[way], "tools": tools, "parallel": parallel, "walks": options.walks, "texts": texts})
+    answers, problems = ask(options.call_walks, options.seed, requests)
+    n = {"calls": 0, "unfinished": 0, "asked": 0, "refused": 0}
     for (way, parallel, schemas, texts), answer in zip(cases, answers):
         shown = f"{way} {json.dumps(schemas, ensure_ascii=False)}"
         if "error" in answer:
@@ -101,10 +95,13 @@ def main(arguments):
             if walk["content"] or not calls or (len(calls) > 1 and not parallel):
                 problems.append(f"{shown}\n  expected a call and nothing else: {walk}")
             for made in calls:
-                schema = schemas.get(made["name"])
+                if made["name"] not in schemas:
+                    problems.append(f"{shown}\n  made a call of a tool that there is not: {walk}")
+                    continue
+                check = jsonschema.Draft202012Validator(schemas[made["name"]])
                 try:
-                    error = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(json.loads(made["arguments"]))), None)
-                    if schema is None or error or not made["whole"]:
+                    error = next(iter(check.iter_errors(json.loads(made["arguments"]))), None)
+                    if error or not made["whole"]:
                         problems.append(f"{shown}\n  made an invalid call: {walk}\n  {error and error.message}")
                 except ValueError as e:
                     problems.append(f"{shown}\n  made arguments that are no JSON: {walk}\n  {e}")

@@ -266,6 +266,15 @@ def spoiled(rng, value):
     return rng.choice([None, 3, "q", [[]], {"q": 1}])
 
 
+def ask(program, seed, requests):
+    """The program's answers, one for each request, and what is wrong where there are not as many."""
+    run = subprocess.run([program, str(seed)], input="".join(json.dumps(r) + "\n" for r in requests), text=True,
+                         capture_output=True, check=False)
+    answers = [json.loads(line) for line in run.stdout.split("\n") if line]
+    return answers, [] if len(answers) == len(requests) else \
+        [f"expected {len(requests)} answers, found {len(answers)}: {run.stderr}"]
+
+
 def main(arguments):
     parser = argparse.ArgumentParser()
     parser.add_argument("grammar_walks")
@@ -275,19 +284,15 @@ def main(arguments):
     options = parser.parse_args(arguments)
     rng = random.Random(options.seed)
     maker = Maker(rng)
-    cases, lines = [], []
+    cases, requests = [], []
     while len(cases) < options.schemas:
         schema, instance = maker.document()
         valid = [instance() for _ in range(8)]
         wrong = [spoiled(rng, rng.choice(valid)) for _ in range(12)]
         cases.append((schema, valid, wrong))
-        lines.append(json.dumps({"schema": schema, "walks": options.walks, "texts": [written(v) for v in valid + wrong]}))
-    run = subprocess.run([options.grammar_walks, str(options.seed)], input="\n".join(lines) + "\n", text=True,
-                         capture_output=True, check=False)
-    answers = [json.loads(line) for line in run.stdout.split("\n") if line]
-    problems, n = [], {"texts": 0, "unfinished": 0, "instances": 0, "refused": 0, "wrong": 0}
-    if len(answers) != len(cases):
-        problems.append(f"expected {len(cases)} answers, found {len(answers)}: {run.stderr}")
+        requests.append({"schema": schema, "walks": options.walks, "texts": [written(v) for v in valid + wrong]})
+    answers, problems = ask(options.grammar_walks, options.seed, requests)
+    n = {"texts": 0, "unfinished": 0, "instances": 0, "refused": 0, "wrong": 0}
 
     def no_constant(name):
         raise ValueError(f"expected JSON, found {name}")

@@ -16,21 +16,10 @@
 
 namespace {
 
-using nextn::grammar::Grammar;
-using nextn::grammar::Matcher;
-using nextn::grammar::TokenTrie;
 using Json = nlohmann::ordered_json;
 
 Json json_of(const std::optional<std::string>& text) {
   return text ? Json(*text) : Json(nullptr);
-}
-
-bool matches(const std::shared_ptr<const Grammar>& grammar, const std::shared_ptr<const TokenTrie>& trie,
-             const std::string& text) {
-  Matcher matcher(grammar, trie);
-  for (char c : text)
-    if (!matcher.accept(static_cast<uint8_t>(c))) return false;
-  return matcher.may_end();
 }
 
 }  // namespace
@@ -47,7 +36,8 @@ int main(int argc, char** argv) {
       for (int i = 0; i < request["walks"].get<int>(); i++)
         answer["walks"].push_back(json_of(nextn::grammar::walk(grammar, trie, random)));
       answer["matches"] = Json::array();
-      for (const Json& text : request["texts"]) answer["matches"].push_back(matches(grammar, trie, text));
+      for (const Json& text : request["texts"])
+        answer["matches"].push_back(nextn::grammar::matches(grammar, trie, text.get<std::string>()));
     } catch (const std::exception& e) {
       answer = {{"error", e.what()}};
     }

@@ -1,4 +1,4 @@
-// For tests: texts of random tokens that a grammar's masks allow.
+// For tests: texts of random tokens that a grammar's masks allow, and whether it allows a given one.
 #pragma once
 
 #include <memory>
@@ -78,6 +78,16 @@ inline std::optional<std::string> walk(const std::shared_ptr<const Grammar>& gra
     text += trie->bytes(id);
   }
   return std::nullopt;
+}
+
+// Whether the grammar's texts have this one, byte by byte.
+inline bool matches(const std::shared_ptr<const Grammar>& grammar, const std::shared_ptr<const TokenTrie>& trie,
+                    std::string_view text) {
+  Matcher matcher(grammar, trie);
+  for (const char c : text) {
+    if (!matcher.accept(static_cast<uint8_t>(c))) return false;
+  }
+  return matcher.may_end();
 }
 
 }  // namespace nextn::grammar
