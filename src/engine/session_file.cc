@@ -133,7 +133,7 @@ class Reader {
     if (fd_.get() < 0 && errno == ENOENT) fail(ErrorCode::kRequest, "{}: expected a saved session, found none", name_);
     struct stat st;
     if (fd_.get() < 0 || fstat(fd_.get(), &st) != 0) fail_system();
-    if (!S_ISREG(st.st_mode)) fail(ErrorCode::kRequest, "{}: expected a regular file", name_);
+    if (!S_ISREG(st.st_mode)) fail(ErrorCode::kRequest, "{}: expected a regular file, found something else", name_);
     size_ = static_cast<uint64_t>(st.st_size);
   }
 
@@ -232,7 +232,8 @@ Header take_header(Reader& file, const Session& session) {
     left -= n * size;
   };
   if (h.origin_bytes > kMaxOriginBytes || h.n_checkpoints > h.n_tokens) {
-    fail(ErrorCode::kRequest, "{}: expected sizes of a session, found others", file.name());
+    fail(ErrorCode::kRequest, "{}: expected at most {} bytes of origin and {} checkpoints, found {} and {}",
+         file.name(), kMaxOriginBytes, h.n_tokens, h.origin_bytes, h.n_checkpoints);
   }
   take(h.origin_bytes, 1);
   take(h.n_checkpoints, sizeof(int64_t));

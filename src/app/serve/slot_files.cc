@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "app/output.h"
 #include "engine/session_file.h"
 
 namespace nextn {
@@ -24,8 +25,8 @@ void check_name(std::string_view name) {
         return static_cast<unsigned char>(c) >= ' ' && c != '/' && c != '\\' && c != 0x7f;
       });
   if (!plain) {
-    fail(ErrorCode::kRequest, "filename: expected a plain name of at most {} bytes without a folder, found another",
-         kMaxName);
+    fail(ErrorCode::kRequest, "filename: expected a plain name of at most {} bytes without a folder, found '{}'",
+         kMaxName, printable(name, kMaxName));
   }
 }
 
