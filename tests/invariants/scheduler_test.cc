@@ -25,6 +25,7 @@ struct Asked {
   GenerateParams params;
   std::vector<int32_t> tokens = {};
   std::vector<uint64_t> rows = {};
+  GenerateStats stats = {};
   std::string text = {};
   int n_ends = 0;
   std::optional<Error> error = {};
@@ -39,6 +40,7 @@ struct Asked {
       tokens = std::move(g.tokens);
       rows = std::move(g.row_digests);
       end = g.end_reason;
+      stats = std::move(g.stats);
       EXPECT_EQ(text, g.text);
     };
     r.on_error = [this](const Error& e) {
@@ -89,6 +91,36 @@ TEST_P(SchedulerOf, ATextIsTheSameAloneAndAmongOthers) {
     }
     EXPECT_EQ(scheduler.stats().requests, 9);
     EXPECT_GT(scheduler.stats().step_rows, scheduler.stats().steps * 3 / 2) << "they did run together";
+  }
+}
+
+// The head drafts for several in one pass what it drafts for each alone: as many of them are right, place by place.
+TEST_P(SchedulerOf, DraftsAreTheSameAloneAndAmongOthers) {
+  Engine engine(parallel_options(GetParam()));
+  std::vector<Asked> asked;
+  for (int i = 0; i < kSlots; i++) {
+    GenerateParams p = generate_params(0, 30 + 7 * i);
+    p.draft_max = 3;
+    asked.push_back({prompt_of(5 + 7 * i, i + 1), p});
+  }
+  std::vector<GenerateStats> alone;
+  for (const Asked& a : asked) {
+    Session session(engine);
+    alone.push_back(session.generate(a.prompt, a.params).stats);
+  }
+  Scheduler scheduler(engine, {});
+  for (Asked& a : asked) a.submit_to(scheduler);
+  while (scheduler.step()) {
+  }
+  int64_t n_right = 0;
+  for (size_t i = 0; i < asked.size(); i++) {
+    EXPECT_EQ(asked[i].stats.cycles, alone[i].cycles) << i;
+    EXPECT_EQ(asked[i].stats.drafted, alone[i].drafted) << i;
+    EXPECT_EQ(asked[i].stats.accepted, alone[i].accepted) << i;
+    for (const int64_t n : alone[i].accepted) n_right += n;
+  }
+  if (engine.model().info().has_head) {
+    EXPECT_GT(n_right, 10);
   }
 }
 
