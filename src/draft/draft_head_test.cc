@@ -142,6 +142,27 @@ TEST(DraftHead, DraftsWhatIsAllowed) {
   }
 }
 
+// The forbidden half of the rows is ten times as large: a look at all of them would see no others.
+TEST(DraftHead, FindsTheRowThatStandsOutAmongThoseThatAreAllowed) {
+  constexpr int64_t V = 16384, D = 256;
+  std::mt19937 random(5);
+  std::vector<float> rows = normal(V * D, random);
+  for (int64_t j = 0; j < V / 2 * D; j++) rows[static_cast<size_t>(j)] *= 10;
+  Head h(V, D, rows);
+  DraftHead cut = h.draft_head(V), full = h.draft_head(kDraftVocabFull);
+  std::vector<uint32_t> allowed(V / 32);
+  std::fill(allowed.begin() + V / 64, allowed.end(), ~0u);
+  int found = 0;
+  for (int i = 0; i < 20; i++) {
+    const auto row = rows.begin() + static_cast<int64_t>(V / 2 + random() % (V / 2)) * D;
+    h.look_along({row, row + D});
+    const TopToken expected = h.best(full, 0, allowed);
+    ASSERT_EQ(expected.id, static_cast<int32_t>((row - rows.begin()) / D));
+    found += h.best(cut, 0, allowed).id == expected.id;
+  }
+  EXPECT_GE(found, 19);
+}
+
 TEST(DraftHead, TheFirstIdsAndThoseOfTheText) {
   constexpr int64_t V = 4096, D = 128;
   std::mt19937 random(3);
