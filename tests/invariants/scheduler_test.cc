@@ -124,6 +124,62 @@ TEST_P(SchedulerOf, DraftsAreTheSameAloneAndAmongOthers) {
   }
 }
 
+// A sequence of the head's own, after hidden states that no trunk has made.
+struct HeadText {
+  HeadText(Engine& engine, int n, uint32_t seed)
+      : state(engine.state_shape(), KvType::kF16, KvType::kF16, engine.backlog_limit()), tokens(prompt_of(n, seed)) {
+    std::mt19937 random(seed);
+    std::vector<float> hidden(static_cast<size_t>(engine.model().info().n_embd));
+    for (int i = 1; i < n; i++) {
+      for (float& x : hidden) x = std::normal_distribution<float>(0, 1)(random);
+      state.push_hidden(hidden.data());
+    }
+  }
+
+  HeadState state;
+  std::vector<int32_t> tokens;
+};
+
+class HeadOf : public testing::TestWithParam<const char*> {};
+
+TEST_P(HeadOf, APassForSeveralHasTheBitsOfEachAlone) {
+  Engine engine(parallel_options(GetParam()));
+  constexpr int kDrafts = 4;
+  const auto begin = [&](HeadText& text, std::optional<MtpDrafter>& drafter) {
+    drafter.emplace(engine.model(), text.state, engine.draft_head(), kDrafts, 0);
+    drafter->begin(text.tokens);
+  };
+  std::vector<std::vector<Draft>> alone(3);
+  for (uint32_t i = 0; i < 3; i++) {
+    HeadText text(engine, 2 + 3 * static_cast<int>(i), i + 1);
+    std::optional<MtpDrafter> drafter;
+    begin(text, drafter);
+    for (int n = 0; n < kDrafts; n++) drafter->next(engine.ctx(), &alone[i].emplace_back());
+  }
+  HeadText a(engine, 2, 1), b(engine, 5, 2), c(engine, 8, 3);
+  HeadText* const texts[] = {&a, &b, &c};
+  std::optional<MtpDrafter> drafters[3];
+  for (size_t i = 0; i < 3; i++) begin(*texts[i], drafters[i]);
+  for (int n = 0; n < kDrafts; n++) {
+    // The first has enough after two.
+    std::vector<MtpDrafter*> drafting = {&*drafters[1], &*drafters[2]};
+    if (n < 2) drafting.insert(drafting.begin(), &*drafters[0]);
+    std::vector<Draft> drafts(drafting.size());
+    MtpDrafter::next(engine.ctx(), drafting, drafts.data());
+    for (size_t i = 0; i < drafts.size(); i++) {
+      const Draft& expected = alone[i + 3 - drafts.size()][static_cast<size_t>(n)];
+      EXPECT_EQ(drafts[i].token, expected.token) << "draft " << n << " of " << i;
+      EXPECT_EQ(drafts[i].p, expected.p) << "draft " << n << " of " << i;
+    }
+  }
+}
+
+// Their drafts depend on the hidden state, those of mixed models on the token alone.
+INSTANTIATE_TEST_SUITE_P(Models, HeadOf,
+                         testing::Values("tiny-loud-q8_0", "tiny-moe-loud-q4_k_m", "tiny-glm46-loud-f32",
+                                         "tiny-next-loud-f32"),
+                         name_of_param);
+
 INSTANTIATE_TEST_SUITE_P(Models, SchedulerOf,
                          testing::Values("tiny-mixed-q8_0", "tiny-moe-mixed-q4_k_m", "tiny-glm46-mixed-q4_k_m",
                                          "tiny-next-mixed-q8_0", "tiny-llama-mixed-q4_k_m"),
