@@ -52,7 +52,6 @@ class LlamaCompletionReply final : public Reply {
 
   std::string done(int choice, const Generation& made) override {
     Choice& c = choices_[static_cast<size_t>(choice)];
-    const SamplerParams& p = request_.params.sampling;
     const GenerateStats& s = made.stats;
     c.end = {{"index", choice},
              {"content", request_.stream ? "" : c.content},
@@ -65,19 +64,7 @@ class LlamaCompletionReply final : public Reply {
              {"truncated", false},
              {"stop_type", stop_type(made.end_reason)},
              {"stopping_word", made.stop},
-             {"generation_settings",
-              {{"seed", p.seed},
-               {"temperature", p.temp},
-               {"top_k", p.top_k},
-               {"top_p", p.top_p},
-               {"min_p", p.min_p},
-               {"repeat_penalty", p.repeat_penalty},
-               {"repeat_last_n", p.penalty_last_n},
-               {"frequency_penalty", p.frequency_penalty},
-               {"presence_penalty", p.presence_penalty},
-               {"n_predict", request_.params.n_predict},
-               {"stop", request_.params.stops},
-               {"speculative.n_max", request_.params.draft_max}}},
+             {"generation_settings", settings_json(request_.params)},
              {"timings", timings_json(made)}};
     if (request_.params.top_logprobs >= 0 && !request_.stream) c.end["completion_probabilities"] = c.probabilities;
     return request_.stream ? sse_event(c.end) : std::string();
@@ -116,6 +103,22 @@ GenerationRequest read_llama_completion(const Json& body, const ServedModel& mod
   r.params.grammar = read_grammar(fields);
   if (n > 0) r.params.top_logprobs = static_cast<int>(n);
   return r;
+}
+
+Json settings_json(const GenerateParams& params) {
+  const SamplerParams& p = params.sampling;
+  return {{"seed", p.seed},
+          {"temperature", p.temp},
+          {"top_k", p.top_k},
+          {"top_p", p.top_p},
+          {"min_p", p.min_p},
+          {"repeat_penalty", p.repeat_penalty},
+          {"repeat_last_n", p.penalty_last_n},
+          {"frequency_penalty", p.frequency_penalty},
+          {"presence_penalty", p.presence_penalty},
+          {"n_predict", params.n_predict},
+          {"stop", params.stops},
+          {"speculative.n_max", params.draft_max}};
 }
 
 std::unique_ptr<Reply> llama_completion_reply(const GenerationRequest& request, const ServedModel& model) {

@@ -85,7 +85,6 @@ Server::Description Server::describe(LoadedModel& loaded) {
   Engine& engine = loaded.engine();
   const api::ServedModel& model = loaded.served();
   const ModelInfo& info = engine.model().info();
-  const SamplerParams& p = model.defaults.sampling;
   const HeadVerdict& head = engine.head_verdict();
   const Json listed = {{"id", model.id},
                        {"object", "model"},
@@ -98,6 +97,9 @@ Server::Description Server::describe(LoadedModel& loaded) {
                          {"n_ctx_train", info.n_ctx_train},
                          {"n_embd", info.n_embd},
                          {"n_vocab", info.n_vocab}}}};
+  Json settings = api::settings_json(model.defaults);
+  settings.erase("seed");  // each request that names none has its own
+  settings["n_ctx"] = model.n_ctx;
   const Json props = {{"model",
                        {{"name", model.id},
                         {"path", engine.file().path()},
@@ -110,15 +112,7 @@ Server::Description Server::describe(LoadedModel& loaded) {
                       {"model_alias", model.id},
                       {"model_path", engine.file().path()},
                       {"total_slots", engine.options().n_parallel},
-                      {"default_generation_settings",
-                       {{"n_ctx", model.n_ctx},
-                        {"temperature", p.temp},
-                        {"top_k", p.top_k},
-                        {"top_p", p.top_p},
-                        {"min_p", p.min_p},
-                        {"repeat_penalty", p.repeat_penalty},
-                        {"repeat_last_n", p.penalty_last_n},
-                        {"speculative.n_max", model.defaults.draft_max}}},
+                      {"default_generation_settings", settings},
                       {"chat_template", engine.file().string_or("tokenizer.chat_template", "")},
                       {"build_info", std::string("nextn ") + NEXTN_VERSION + " " + kCommit}};
   return {{{"object", "list"}, {"data", Json::array({listed})}}, props, model.n_ctx};
