@@ -17,6 +17,29 @@ include_directories(${PROJECT_SOURCE_DIR}/src)
 # layers where it does not: only these get NEXTN_HOT_FLAGS.
 set(NEXTN_HOT_LAYERS tensor quant kernels ops state model jinja chat tokenizer grammar sampling)
 
+# nextn_precompile(TARGET KIND): what files include of other projects is parsed once for all targets of a kind (library,
+# hot_library or test), if NEXTN_PRECOMPILE. Our own headers stay out: each file names what it needs of ours.
+function(nextn_precompile target kind)
+  if(NOT NEXTN_PRECOMPILE)
+    return()
+  endif()
+  set(owner precompiled_${kind})
+  if(NOT TARGET ${owner})
+    file(WRITE ${PROJECT_BINARY_DIR}/empty.cc "")
+    add_library(${owner} OBJECT ${PROJECT_BINARY_DIR}/empty.cc)
+    target_link_libraries(${owner} PRIVATE fmt::fmt Threads::Threads)
+    target_precompile_headers(${owner} PRIVATE <algorithm> <functional> <map> <memory> <optional> <random> <string> <vector>
+                                               <fmt/format.h> <nlohmann/json.hpp>)
+    if(kind STREQUAL test)
+      target_link_libraries(${owner} PRIVATE GTest::gtest)
+      target_precompile_headers(${owner} PRIVATE <gtest/gtest.h>)
+    elseif(kind STREQUAL hot_library)
+      target_compile_options(${owner} PRIVATE ${NEXTN_HOT_FLAGS})
+    endif()
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${owner})
+endfunction()
+
 # nextn_library(NAME [DEPS target...]): every .cc of the folder but the tests becomes nextn_NAME; the *_test.cc beside
 # them become the program NAME_test.
 function(nextn_library name)
@@ -30,6 +53,9 @@ function(nextn_library name)
     target_link_libraries(nextn_${name} PUBLIC ${ARG_DEPS})
     if(name IN_LIST NEXTN_HOT_LAYERS)
       target_compile_options(nextn_${name} PRIVATE ${NEXTN_HOT_FLAGS})
+      nextn_precompile(nextn_${name} hot_library)
+    else()
+      nextn_precompile(nextn_${name} library)
     endif()
   else()
     add_library(nextn_${name} INTERFACE)
@@ -37,13 +63,11 @@ function(nextn_library name)
   endif()
   if(NEXTN_TESTS AND tests)
     nextn_test(${name}_test SOURCES ${tests} DEPS nextn_${name} ${ARG_TEST_DEPS} LABEL unit)
-    if(name IN_LIST NEXTN_HOT_LAYERS)
-      target_compile_options(${name}_test PRIVATE ${NEXTN_HOT_FLAGS})
-    endif()
   endif()
 endfunction()
 
-# nextn_test(NAME SOURCES file... DEPS target... LABEL label): a GoogleTest program, one ctest entry for each test case.
+# nextn_test(NAME SOURCES file... DEPS target... LABEL label [TIMEOUT seconds]): a GoogleTest program, one ctest entry for each
+# test case.
 function(nextn_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
   if(NOT ARG_TIMEOUT)
@@ -51,6 +75,7 @@ function(nextn_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest_main)
+  nextn_precompile(${name} test)
   include(GoogleTest)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ARG_LABEL}." PROPERTIES LABELS ${ARG_LABEL} TIMEOUT
                        ${ARG_TIMEOUT})

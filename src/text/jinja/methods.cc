@@ -55,8 +55,9 @@ std::string swapped_case(std::string_view text) {
 }
 
 std::string casefolded(std::string_view text) {
-  std::string out = lower(text);
-  for (size_t at = 0; (at = out.find("\u00df", at)) != out.npos;) out.replace(at, 2, "ss");
+  std::string out;
+  const std::string small = lower(text);
+  for (const std::string_view character : characters(small)) out += character == "\u00df" ? "ss" : character;
   return out;
 }
 
