@@ -186,7 +186,10 @@ void ModelFlags::add_server_flags_to(CLI::App& app, int parallel, int checkpoint
                              "alike (default: {})",
                              checkpoints))
       ->type_name("INT");
-  app.add_option("--cache-ram", cache_ram, "memory of all these places at most: 2G, 512M (default: what they take)");
+  app.add_option(
+      "--cache-ram", cache_ram,
+      "memory of these places and of texts that have left their sequence: 2G, 512M (default: for such texts as "
+      "much as the sequences take, where it is free)");
 }
 
 // "exps=CPU,attn=CPU": where other engines keep tensors. There is one place here.
@@ -248,7 +251,8 @@ EngineOptions ModelFlags::engine_options() const {
   }
   o.memory_limit = memory_bytes("--memory-limit", memory_limit, 0);
   o.n_checkpoints = in_range("--ctx-checkpoints", n_checkpoints, 0, 1024);
-  o.checkpoint_limit = memory_bytes("--cache-ram", cache_ram, UINT64_MAX);
+  o.keep_texts = o.n_checkpoints > 0;
+  o.cache_limit = cache_ram == "0" ? 0 : memory_bytes("--cache-ram", cache_ram, UINT64_MAX);
   o.map = !no_mmap;
   o.lock = mlock;
   o.numa = numa_mode(numa);

@@ -42,16 +42,17 @@ constexpr int kDefaultMaxSuffixDraft = 31;            // a copy goes on for long
 constexpr int kDefaultContext = 8192;
 
 struct EngineOptions {
-  std::string model_path;                  // a GGUF file, or
-  std::span<const uint8_t> model_bytes;    // one in memory; model_path is then its name
-  std::string draft_path;                  // a GGUF file with a model that drafts for it; empty: there is none
-  int n_threads = 0;                       // 0: as many as the machine has
-  int n_sessions = 1;                      // that will be made, for the plan
-  int n_parallel = 1;                      // decodings of one step at most; 0: as many sessions, too, as fit
-  int n_checkpoints = 0;                   // of each session's text, to go back to (state/checkpoints.h)
-  uint64_t checkpoint_limit = UINT64_MAX;  // bytes of all of them; fewer are kept where they would take more
-  int64_t n_ctx = 0;                       // 0: 8192, or the model's if that is less
-  int row_limit = 512;                     // rows of one step (-ub)
+  std::string model_path;                // a GGUF file, or
+  std::span<const uint8_t> model_bytes;  // one in memory; model_path is then its name
+  std::string draft_path;                // a GGUF file with a model that drafts for it; empty: there is none
+  int n_threads = 0;                     // 0: as many as the machine has
+  int n_sessions = 1;                    // that will be made, for the plan
+  int n_parallel = 1;                    // decodings of one step at most; 0: as many sessions, too, as fit
+  int n_checkpoints = 0;                 // of each session's text, to go back to (state/checkpoints.h)
+  bool keep_texts = false;               // that no session holds any more (engine/prefix_cache.h)
+  uint64_t cache_limit = UINT64_MAX;     // bytes of all checkpoints and these texts; UINT64_MAX: what make_plan says
+  int64_t n_ctx = 0;                     // 0: 8192, or the model's if that is less
+  int row_limit = 512;                   // rows of one step (-ub)
   KvType k_type = KvType::kF16, v_type = KvType::kF16;
   KvType head_k_type = KvType::kF16, head_v_type = KvType::kF16;
   SpecType spec = SpecType::kAuto;

@@ -102,7 +102,19 @@ int64_t largest_context(const EngineOptions& options, const gguf::File& file, co
 int checkpoints_within_limit(const EngineOptions& options, int n_sessions, const Model& model) {
   const uint64_t bytes = Checkpoints::size_bytes(state_shape(options, model), n_sessions);  // one of each
   return static_cast<int>(
-      std::min<uint64_t>(static_cast<uint64_t>(options.n_checkpoints), options.checkpoint_limit / bytes));
+      std::min<uint64_t>(static_cast<uint64_t>(options.n_checkpoints), options.cache_limit / bytes));
+}
+
+// What options.cache_limit leaves of the checkpoints' memory; where there is no limit, as much as the sessions take.
+uint64_t kept_texts_bytes(const EngineOptions& options, const std::vector<MemoryPart>& parts) {
+  if (!options.keep_texts) return 0;
+  uint64_t sessions = 0, checkpoints = 0;
+  for (const MemoryPart& part : parts) {
+    if (part.name == "checkpoints") checkpoints = part.bytes;
+    if (part.name == "kv" || part.name == "head_kv" || part.name == "delta_net_state") sessions += part.bytes;
+  }
+  return options.cache_limit == UINT64_MAX ? sessions + checkpoints
+                                           : options.cache_limit - std::min(options.cache_limit, checkpoints);
 }
 
 // The change of flags that would make a refused plan fit.
@@ -128,7 +140,8 @@ uint64_t draft_head_bytes(const EngineOptions& options, const Model& model) noex
          static_cast<uint64_t>(options.n_sessions) * DraftTrace::size_bytes(model.info().n_embd, options.max_draft);
 }
 
-// An estimate, on the large side: what the tokenizer and the file's metadata hold, and the program's own code and data.
+// An estimate, on the large side: what the tokenizer, the trie of its tokens (grammar/token_trie.h, made for the first
+// grammar) and the file's metadata hold, and the program's own code and data.
 uint64_t program_bytes(const gguf::File& file) noexcept {
   uint64_t n_strings = 0, metadata = 0;
   for (const gguf::Entry& entry : file.metadata()) {
@@ -136,7 +149,9 @@ uint64_t program_bytes(const gguf::File& file) noexcept {
     metadata += entry.value.data.size();
     for (const std::string_view text : entry.value.text) metadata += text.size();
   }
-  return (10u << 20) + 2 * metadata + n_strings * 100;
+  const gguf::Value* const tokens = file.find("tokenizer.ggml.tokens");
+  const uint64_t trie = tokens == nullptr ? 0 : tokens->text.size() * 64;
+  return (10u << 20) + 2 * metadata + n_strings * 100 + trie;
 }
 
 gguf::File open_model_file(const EngineOptions& options) {
@@ -233,6 +248,9 @@ MemoryPlan make_plan(const EngineOptions& asked, const gguf::File& file, Model& 
   plan.parts = weight_parts(model);
   for (MemoryPart& part : other_parts(options, file, model, draft)) plan.parts.push_back(std::move(part));
   plan.total = sum(plan.parts);
+  plan.kept_texts = std::min(kept_texts_bytes(options, plan.parts), plan.budget - std::min(plan.budget, plan.total));
+  if (options.keep_texts) plan.parts.push_back({"kept_texts", plan.kept_texts});
+  plan.total += plan.kept_texts;
   for (const uint64_t bytes : model.weights().file_bytes()) plan.in_file += bytes;
 
   const std::string figures = fmt::format("{:.0f} MiB available ({}{})", mib(plan.budget), plan.limited_by,

@@ -29,10 +29,11 @@ struct MemoryPlan {
   int64_t n_ctx = 0;
   int n_parallel = 1;
   int n_checkpoints = 0;
-  uint64_t budget = 0;     // what there is to take
-  std::string limited_by;  // what limits it
-  std::string problem;     // why the plan does not fit, and the flag that would help; empty when it does
-  std::string note;        // how it differs from what was asked for; empty when it does not
+  uint64_t kept_texts = 0;  // room for texts that no session holds: the one part that is taken as it is used
+  uint64_t budget = 0;      // what there is to take
+  std::string limited_by;   // what limits it
+  std::string problem;      // why the plan does not fit, and the flag that would help; empty when it does
+  std::string note;         // how it differs from what was asked for; empty when it does not
 };
 
 // The file that the options name. Throws as gguf::File does.
@@ -59,7 +60,9 @@ StateShape state_shape(const EngineOptions& options, const Model& model);  // fo
 
 // Plans for `available` bytes and decides what the options leave open: as many sequences at once, up to 4, as leave the
 // context what it would be with one; a context that was not given becomes what fits, and where the weights alone do not
-// fit, the model is told to leave some in the file. Throws nothing for a plan that does not fit: it has `problem`.
+// fit, the model is told to leave some in the file. Texts that no session holds get what options.cache_limit leaves
+// after the checkpoints, or else as much as the sessions, and never more than is left. Throws nothing for a plan that
+// does not fit: it has `problem`.
 MemoryPlan make_plan(const EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft,
                      const AvailableMemory& available);
 

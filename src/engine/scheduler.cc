@@ -19,7 +19,7 @@ struct Scheduler::Slot {
 };
 
 Scheduler::Scheduler(Engine& engine, const SchedulerOptions& options)
-    : engine_(engine), options_(options), runner_(engine) {
+    : engine_(engine), options_(options), runner_(engine), kept_(engine.plan().kept_texts) {
   for (int i = 0; i < engine.options().n_parallel; i++) slots_.push_back(std::make_unique<Slot>(engine));
   stats_.slots.resize(slots_.size());
   stats_.step_ms.resize(static_cast<size_t>(engine.costs().max_rows()));
@@ -150,6 +150,8 @@ bool Scheduler::step() {
     const std::lock_guard lock(mutex_);
     stats_.steps += n_rows > 0;
     stats_.step_rows += n_rows;
+    stats_.kept_texts = static_cast<int64_t>(kept_.n_texts());
+    stats_.kept_bytes = kept_.bytes();
     for (size_t i = 0; i < slots_.size(); i++) {
       if (!slots_[i]->held) stats_.slots[i].context_n = slots_[i]->session.length();
     }
@@ -170,17 +172,17 @@ SchedulerStats::Slot& Scheduler::slot_stats(const Slot& slot) {
 }
 
 // A free slot whose text is mostly the prompt's beginning goes on with it. Else the free slot that was used the longest
-// ago takes over what any slot has of that beginning, and nobody's text is lost for it.
+// ago takes over what any slot or a text that none holds has of that beginning.
 Scheduler::Place Scheduler::place_for(const std::vector<int32_t>& prompt) {
   Place place;
   Slot* own = nullptr;
-  int64_t own_length = 0, shared_length = 0;
+  int64_t own_length = 0, other_length = 0;
   for (const std::unique_ptr<Slot>& slot : slots_) {
     if (slot->held) continue;
     const int64_t shareable = slot->session.shareable(prompt);
-    if (shareable > shared_length) {
-      shared_length = shareable;
-      place.from = slot.get();
+    if (shareable > other_length) {
+      other_length = shareable;
+      place.other = slot.get();
     }
     if (slot->job) continue;
     const int64_t length = slot->session.resumable(prompt);
@@ -190,9 +192,24 @@ Scheduler::Place Scheduler::place_for(const std::vector<int32_t>& prompt) {
     }
     if (place.slot == nullptr || slot->started < place.slot->started) place.slot = slot.get();
   }
-  if (own != nullptr && own_length >= shared_length) return {own, nullptr};
-  if (place.from == place.slot) place.from = nullptr;
+  if (place.slot == nullptr) return place;
+  const int64_t kept_length = kept_.resumable(prompt);
+  if (own != nullptr && own_length >= std::max(other_length, kept_length)) return {own};
+  place.replaces = true;
+  if (kept_length > other_length) {
+    place.best = Place::kKept;
+  } else if (place.other != nullptr && place.other != place.slot) {
+    place.best = Place::kOther;
+  }
   return place;
+}
+
+// Puts what has been read of the prompt into the slot; the text that leaves it for that is kept.
+void Scheduler::prepare(const Place& place, const std::vector<int32_t>& prompt) {
+  Session& session = place.slot->session;
+  if (place.best == Place::kKept) return kept_.take(prompt, session);
+  if (place.replaces) kept_.put(session);
+  if (place.best == Place::kOther) session.share(place.other->session, prompt);
 }
 
 void Scheduler::admit() {
@@ -224,8 +241,8 @@ void Scheduler::admit() {
       job->request_.on_done(std::move(nothing));
       continue;
     }
-    if (place.from != nullptr) slot->session.share(place.from->session, job->request_.prompt);
     try {
+      prepare(place, job->request_.prompt);
       slot->decoding.emplace(slot->session, job->request_.prompt, job->request_.params);
       active_.push_back(slot);
     } catch (const std::exception& e) {

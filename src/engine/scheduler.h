@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "engine/decoding.h"
+#include "engine/prefix_cache.h"
 #include "engine/session.h"
 #include "engine/step_runner.h"
 
@@ -63,6 +64,8 @@ struct SchedulerStats {
   int64_t requests = 0, errors = 0, cancelled = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0, predicted_tokens = 0, drafted = 0, accepted = 0;
   int64_t steps = 0, step_rows = 0;
+  int64_t kept_texts = 0;  // that no slot holds (engine/prefix_cache.h), and their bytes
+  uint64_t kept_bytes = 0;
   std::vector<double> step_ms;  // what a step of 1, 2, .. rows takes, as the draft controller has it
 };
 
@@ -100,11 +103,15 @@ class Scheduler {
   bool grant_holds();
   bool has_work() const;  // under the mutex
   void admit();
-  // Where a request goes: a free slot, and the one whose text begins like its prompt; nullptr where its own does best.
+  // Where a request goes: a free slot, and what has read most of its prompt.
   struct Place {
-    Slot *slot = nullptr, *from = nullptr;
+    Slot* slot = nullptr;
+    enum { kOwn, kOther, kKept } best = kOwn;  // the slot's own text, that of `other`, one that no slot holds
+    Slot* other = nullptr;
+    bool replaces = false;  // the slot's own text is lost but for its beginning
   };
   Place place_for(const std::vector<int32_t>& prompt);
+  void prepare(const Place& place, const std::vector<int32_t>& prompt);
   SchedulerStats::Slot& slot_stats(const Slot& slot);  // under the mutex
   void finish(Slot& slot);
   void end(Slot& slot, std::optional<Generation> made, const std::optional<Error>& error);
@@ -113,6 +120,7 @@ class Scheduler {
   Engine& engine_;
   SchedulerOptions options_;
   StepRunner runner_;
+  PrefixCache kept_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> active_;  // in the order in which they came
   int64_t n_started_ = 0;

@@ -28,11 +28,11 @@ void for_kv_parts(const KvView& kv, int64_t length, const Part& part) {
 constexpr int kTail = 7;
 constexpr int64_t kGrid = 512;  // tokens between checkpoints on the way, at least
 
+}  // namespace
+
 int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) noexcept {
   return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
 }
-
-}  // namespace
 
 const char* end_reason_name(EndReason reason) noexcept {
   constexpr const char* kNames[] = {"stop", "eos", "length", "context", "interrupt"};

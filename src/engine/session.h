@@ -88,6 +88,9 @@ struct Snapshot {
   std::vector<uint8_t> trunk, head;
 };
 
+// Tokens that both texts begin with.
+int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) noexcept;
+
 class Session {
  public:
   // Takes the memory of one sequence. The engine outlives it. A session that is not to draft costs what one of an

@@ -134,6 +134,52 @@ TEST_P(CheckpointOf, RequestsShareWhatTheyBeginWith) {
   }
 }
 
+// One after another, with the tokens of each prompt that were known.
+struct Answer {
+  std::vector<int32_t> tokens;
+  int64_t cached_n = 0;
+};
+Answer ask(Scheduler& scheduler, const std::vector<int32_t>& prompt) {
+  Answer answer;
+  Request r;
+  r.prompt = prompt;
+  r.params = drafting(20, 1);
+  r.on_done = [&](Generation&& g) { answer = {std::move(g.tokens), g.stats.cached_n}; };
+  r.on_error = [](const Error& e) { ADD_FAILURE() << e.what(); };
+  scheduler.submit(std::move(r));
+  while (scheduler.step()) {
+  }
+  return answer;
+}
+
+// Three conversations in turn, two turns each, on one slot.
+TEST_P(CheckpointOf, ATextThatLeftItsSlotComesBack) {
+  EngineOptions o = checkpoint_options(GetParam());
+  o.n_parallel = o.n_sessions = 1;
+  o.keep_texts = true;
+  o.cache_limit = 64 << 20;
+  Engine engine(o);
+  Scheduler scheduler(engine, {});
+  std::vector<std::vector<int32_t>> conversations;
+  for (int i = 0; i < 3; i++) conversations.push_back(prompt_of(300 + 50 * i, 40 + i));
+  for (int turn = 0; turn < 3; turn++) {
+    for (size_t i = 0; i < conversations.size(); i++) {
+      SCOPED_TRACE(fmt::format("turn {} of conversation {}", turn, i));
+      std::vector<int32_t>& text = conversations[i];
+      const int64_t known = std::ssize(text) - 10;
+      const Answer answer = ask(scheduler, text);
+      EXPECT_GE(answer.cached_n, turn > 0 ? known : 0);
+      Session session(engine);
+      ASSERT_EQ(answer.tokens, session.generate(text, drafting(20, 1)).tokens);
+      text = joined(joined(text, answer.tokens), prompt_of(9, 50 + turn));
+    }
+  }
+  const SchedulerStats stats = scheduler.stats();
+  EXPECT_EQ(stats.kept_texts, 2);
+  EXPECT_GT(stats.kept_bytes, 0u);
+  EXPECT_LE(stats.kept_bytes, engine.plan().kept_texts);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, CheckpointOf,
                          testing::Values("tiny-mixed-q8_0", "tiny-moe-mixed-q4_k_m", "tiny-glm45-mixed-q8_0",
                                          "tiny-next-mixed-q8_0", "tiny-qwen3-mixed-q8_0", "tiny-no-head"),
@@ -147,6 +193,86 @@ TEST(Checkpoints, ThePlanHasThem) {
   for (const MemoryPart& part : session.memory()) taken += part.name == "checkpoints" ? part.bytes : 0;
   EXPECT_GT(taken, 0u);
   EXPECT_EQ(planned, 3 * taken);
+}
+
+// Of texts that one slot has had, those stay for which there is room: a short one saves least for its size and goes
+// before a longer one that came earlier, but not before everything that comes later.
+TEST(PrefixCache, KeepsWhatSavesMost) {
+  Engine engine(checkpoint_options("tiny-mixed-q8_0"));
+  Session session(engine);
+  const auto filled = [&](int n, int seed) -> Session& {
+    GenerateParams p = drafting(1);
+    p.draft_max = 0;
+    session.generate(prompt_of(n, seed), p);
+    return session;
+  };
+  const auto knows = [&](const PrefixCache& cache, int n, int seed) {
+    return cache.resumable(joined(prompt_of(n, seed), {1, 2})) >= n;
+  };
+  PrefixCache all(UINT64_MAX);
+  all.put(filled(1000, 1));
+  const uint64_t one = all.bytes();
+  all.put(filled(1000, 1));
+  EXPECT_EQ(all.n_texts(), 1u) << "the same text twice";
+  all.put(filled(100, 2));
+  const uint64_t room = all.bytes() + one / 8;
+
+  PrefixCache cache(room);
+  cache.put(filled(1000, 1));
+  cache.put(filled(100, 2));
+  EXPECT_EQ(cache.n_texts(), 2u);
+  cache.put(filled(120, 3));
+  EXPECT_TRUE(knows(cache, 1000, 1));
+  EXPECT_FALSE(knows(cache, 100, 2));
+  EXPECT_TRUE(knows(cache, 120, 3));
+  for (int i = 4; i < 40 && knows(cache, 1000, 1); i++) cache.put(filled(120, i));
+  EXPECT_FALSE(knows(cache, 1000, 1)) << "nobody came back to it";
+  EXPECT_LE(cache.bytes(), room);
+
+  PrefixCache small(one / 2), none(0);
+  small.put(filled(1000, 1));
+  none.put(session);
+  EXPECT_EQ(small.n_texts() + none.n_texts(), 0u);
+}
+
+TEST(PrefixCache, GivesBackTheStateThatItWasGiven) {
+  Engine engine(checkpoint_options("tiny-mixed-q8_0"));
+  Session session(engine), another(engine);
+  session.generate(prompt_of(700, 1), drafting(20));
+  another.generate(prompt_of(300, 2), drafting(20));
+  const uint64_t state = session.state_digest(), head = session.head_digest();
+  PrefixCache cache(UINT64_MAX);
+  cache.put(session);
+  cache.take(joined({session.text().begin(), session.text().end()}, {1}), another);
+  EXPECT_EQ(another.state_digest(), state);
+  EXPECT_EQ(another.head_digest(), head);
+  EXPECT_EQ(another.checkpoints().lengths(), session.checkpoints().lengths());
+  for (const int64_t length : session.checkpoints().lengths()) {
+    EXPECT_TRUE(std::ranges::equal(another.checkpoints().bytes(length), session.checkpoints().bytes(length))) << length;
+  }
+  EXPECT_GE(cache.resumable(prompt_of(300, 2)), 256) << "and keeps what was in its place";
+  EXPECT_EQ(cache.n_texts(), 1u);
+}
+
+TEST(PrefixCache, ThePlanHasIt) {
+  EngineOptions o = checkpoint_options("tiny-mixed-q8_0");
+  const auto kept = [&] { return Engine(o).plan().kept_texts; };
+  EXPECT_EQ(kept(), 0u);
+  o.keep_texts = true;
+  uint64_t sessions = 0;
+  const Engine engine(o);
+  for (const MemoryPart& part : engine.plan().parts) {
+    if (part.name == "kv" || part.name == "head_kv" || part.name == "delta_net_state" || part.name == "checkpoints") {
+      sessions += part.bytes;
+    }
+  }
+  EXPECT_EQ(engine.plan().kept_texts, sessions);
+  o.cache_limit = sessions;  // room for all checkpoints, then for texts
+  EXPECT_LT(kept(), sessions);
+  EXPECT_GT(kept(), 0u);
+  const Engine limited(o);
+  o.memory_limit = limited.plan().total - 1000;
+  EXPECT_EQ(kept(), limited.plan().kept_texts - 1000) << "no context is given up for it";
 }
 
 }  // namespace

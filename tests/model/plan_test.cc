@@ -132,10 +132,10 @@ TEST(Plan, AsManyAtOnceAsLeaveTheContextWhole) {
   // A tenth of what is available stays free.
   const auto available = [](uint64_t budget) { return budget + budget / 9 + 16; };
   EXPECT_EQ(plan_of(o, available(plan_of(three).total)).n_parallel, 3);
-  o.checkpoint_limit = bytes_of(four, "checkpoints") / 2;
+  o.cache_limit = bytes_of(four, "checkpoints") / 2;
   const MemoryPlan fewer = plan_of(o);
   EXPECT_EQ(fewer.n_checkpoints, 2);
-  EXPECT_EQ(bytes_of(fewer, "checkpoints"), o.checkpoint_limit);
+  EXPECT_EQ(bytes_of(fewer, "checkpoints"), o.cache_limit);
   EXPECT_EQ(plan_of(o, available(fewer.total)).n_parallel, 4) << "the limit counts before it is decided";
 }
 

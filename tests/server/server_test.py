@@ -573,6 +573,31 @@ class LoadTest(unittest.TestCase):
                 self.assertEqual(server.get("/health").status, 200)
 
 
+class KeptTextsTest(unittest.TestCase):
+    """More conversations than sequences."""
+
+    def chat(self, server, name, *texts):
+        roles = ("user", "assistant") * len(texts)
+        story = {"role": "system", "content": name + " ".join(map(str, range(150)))}
+        body = {"messages": [story] + [{"role": r, "content": t} for r, t in zip(roles, texts)], "max_tokens": 12, "seed": 1,
+                "ignore_eos": True}
+        answer = server.post("/v1/chat/completions", body).json
+        return answer["choices"][0]["message"]["content"], answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    def test_a_chat_comes_back_to_the_one_sequence(self):
+        turns = {}
+        for limit, kept in (("64M", True), ("0", False)):
+            with Server("-np", 1, "-c", 2048, "--cache-ram", limit) as server:
+                first = {name: self.chat(server, name, "one")[0] for name in "AB"}
+                second = {name: self.chat(server, name, "one", first[name], "two") for name in "AB"}
+                texts = float(re.search(r"^nextn:kept_texts(?:{.*?})? (\S+)$", server.get("/metrics").body.decode(), re.M)[1])
+                self.assertEqual(texts, 1 if kept else 0)
+                for name, (_, known) in second.items():
+                    self.assertEqual(known > 100, kept, name)
+                turns[kept] = [first, {name: text for name, (text, _) in second.items()}]
+        self.assertEqual(turns[True], turns[False])
+
+
 class SlotFilesTest(unittest.TestCase):
     """POST /slots/ID?action=save, restore and erase."""
 

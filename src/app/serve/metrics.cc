@@ -121,6 +121,9 @@ std::string Metrics::text(const SchedulerStats& stats, int64_t n_ctx, size_t con
   f_->gauge("nextn:num_requests_waiting", "Requests in the queue.").Set(static_cast<double>(stats.waiting));
   f_->gauge("nextn:kv_cache_usage_perc", "Share of all sequences' positions in use, 0 to 1.")
       .Set(room > 0 ? static_cast<double>(held) / room : 0);
+  f_->gauge("nextn:kept_texts", "Texts in memory that no sequence holds any more.")
+      .Set(static_cast<double>(stats.kept_texts));
+  f_->gauge("nextn:kept_texts_bytes", "Their memory.").Set(static_cast<double>(stats.kept_bytes));
   f_->gauge("nextn:engine_sleeping", "1 while the model is not in memory (--sleep-idle-seconds).").Set(asleep);
   f_->gauge("nextn:http_connections", "Open connections.").Set(static_cast<double>(connections));
   f_->gauge("nextn:steps", "Steps of the engine since the start.").Set(static_cast<double>(stats.steps));

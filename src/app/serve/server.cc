@@ -191,6 +191,7 @@ void Server::report(LoadedModel& model) const {
                       {"context", o.n_ctx},
                       {"parallel", o.n_parallel},
                       {"checkpoints", o.n_checkpoints},
+                      {"kept_texts_mib", engine.plan().kept_texts >> 20},
                       {"memory_mib", memory >> 20},
                       {"kernels", engine.isa()},
                       {"threads", o.n_threads},
