@@ -189,7 +189,7 @@ void ModelFlags::add_server_flags_to(CLI::App& app, int parallel, int checkpoint
   app.add_option(
       "--cache-ram", cache_ram,
       "memory of these places and of texts that have left their sequence: 2G, 512M (default: for such texts as "
-      "much as the sequences take, where it is free)");
+      "much as one sequence more than there are would take, where it is free)");
 }
 
 // "exps=CPU,attn=CPU": where other engines keep tensors. There is one place here.

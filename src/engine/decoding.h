@@ -61,7 +61,6 @@ class Decoding {
   // Tokens that the step is expected to give, and what its drafts took.
   double expected_tokens() const noexcept;
   double draft_ms() const noexcept { return draft_ms_; }
-  int usual_rows() const noexcept { return reads_ ? 1 : 1 + step_.n_draft; }  // of a step, as far as the last one tells
 
   // The step is done. What goes wrong from here on, in the logits or in a callback, ends this decoding alone.
   void end_step(const StepResult& result) noexcept;

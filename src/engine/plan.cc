@@ -105,15 +105,17 @@ int checkpoints_within_limit(const EngineOptions& options, int n_sessions, const
       std::min<uint64_t>(static_cast<uint64_t>(options.n_checkpoints), options.cache_limit / bytes));
 }
 
-// What options.cache_limit leaves of the checkpoints' memory; where there is no limit, as much as the sessions take.
+// What options.cache_limit leaves of the checkpoints' memory; where there is no limit, as much as the sessions take and
+// one more, so that a text may come while another goes. Without checkpoints hardly anything would come back.
 uint64_t kept_texts_bytes(const EngineOptions& options, const std::vector<MemoryPart>& parts) {
-  if (!options.keep_texts) return 0;
-  uint64_t sessions = 0, checkpoints = 0;
+  if (!options.keep_texts || options.n_checkpoints == 0) return 0;
+  const uint64_t n = static_cast<uint64_t>(options.n_sessions);
+  uint64_t sessions = n * static_cast<uint64_t>(options.n_ctx) * sizeof(int32_t), checkpoints = 0;
   for (const MemoryPart& part : parts) {
     if (part.name == "checkpoints") checkpoints = part.bytes;
     if (part.name == "kv" || part.name == "head_kv" || part.name == "delta_net_state") sessions += part.bytes;
   }
-  return options.cache_limit == UINT64_MAX ? sessions + checkpoints
+  return options.cache_limit == UINT64_MAX ? (sessions + checkpoints) / n * (n + 1)
                                            : options.cache_limit - std::min(options.cache_limit, checkpoints);
 }
 

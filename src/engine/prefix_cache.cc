@@ -27,12 +27,15 @@ void PrefixCache::drop(std::vector<Text>::iterator text) noexcept {
 }
 
 bool PrefixCache::make_room(uint64_t bytes) noexcept {
-  while (!texts_.empty() && bytes_ + bytes > limit_) {
+  uint64_t in_texts = 0;
+  for (const Text& text : texts_) in_texts += text.bytes();
+  if (bytes_ - in_texts + bytes > limit_) return false;
+  while (bytes_ + bytes > limit_) {
     const auto least = std::ranges::min_element(texts_, {}, &Text::worth);
     worth_of_last_dropped_ = least->worth;
     drop(least);
   }
-  return bytes_ + bytes <= limit_;
+  return true;
 }
 
 void PrefixCache::put(Session& session) noexcept {
@@ -46,7 +49,8 @@ void PrefixCache::put(Session& session) noexcept {
     size_t size = text.checkpoints.size() * session.checkpoints().bytes_of_one();
     for (const std::span<uint8_t> piece : pieces) size += piece.size();
     const uint64_t needed = text.bytes() + size;
-    for (size_t i = texts_.size(); needed <= limit_ && i-- > 0;) {
+    if (needed > limit_) return;
+    for (size_t i = texts_.size(); i-- > 0;) {
       const std::vector<int32_t>& tokens = texts_[i].tokens;
       if (common_prefix(tokens, text.tokens) == std::ssize(tokens)) drop(texts_.begin() + static_cast<int64_t>(i));
     }
@@ -74,21 +78,40 @@ int64_t PrefixCache::resumable(std::span<const int32_t> prompt) const noexcept {
 }
 
 void PrefixCache::take(std::span<const int32_t> prompt, Session& session) {
+  texts_.reserve(texts_.size() + 1);
   const auto best = std::ranges::max_element(texts_, {}, [&](const Text& text) { return text.resumable(prompt); });
   NEXTN_CHECK(best != texts_.end());
+  // Out of the way of put(), but counted: it is there until it is in the session.
   Text text = std::move(*best);
-  texts_.erase(best);  // its bytes count until they are in the session
+  texts_.erase(best);
   put(session);
+  try {
+    fill(session, text);
+  } catch (...) {
+    bytes_ -= text.bytes();
+    throw;
+  }
+  if (std::ssize(text.tokens) - text.resumable(prompt) < kWorthKeeping) {
+    bytes_ -= text.bytes();
+  } else {
+    text.worth = worth_of_last_dropped_ + static_cast<double>(text.tokens.size()) / static_cast<double>(text.bytes());
+    texts_.push_back(std::move(text));
+  }
+}
+
+void PrefixCache::fill(Session& session, const Text& text) try {
   session.begin_restore(text.tokens);
   const uint8_t* from = text.memory.data();
-  const auto fill = [&](std::span<uint8_t> bytes) {
+  const auto take = [&](std::span<uint8_t> bytes) {
     std::memcpy(bytes.data(), from, bytes.size());
     from += bytes.size();
   };
-  for (const std::span<uint8_t> piece : session.pieces()) fill(piece);
-  for (const int64_t length : text.checkpoints) fill(session.checkpoints().add(length));
+  for (const std::span<uint8_t> piece : session.pieces()) take(piece);
+  for (const int64_t length : text.checkpoints) take(session.checkpoints().add(length));
   session.end_restore();
-  bytes_ -= text.bytes();
+} catch (...) {
+  session.clear();
+  throw;
 }
 
 }  // namespace nextn

@@ -12,6 +12,8 @@ namespace nextn {
 
 class Session;
 
+constexpr int64_t kWorthKeeping = 64;  // tokens of a text that goes on otherwise: fewer are hardly missed
+
 class PrefixCache {
  public:
   explicit PrefixCache(uint64_t limit) noexcept : limit_(limit) {}  // bytes
@@ -21,7 +23,8 @@ class PrefixCache {
   void put(Session& session) noexcept;
   // Tokens of the prompt that a session would not have to run after take(); 0: no text is of use.
   int64_t resumable(std::span<const int32_t> prompt) const noexcept;
-  // Moves the text that resumable() speaks of, of which there is one, into the session, and keeps what the session has.
+  // Puts the text that resumable() speaks of, of which there is one, into the session, and keeps what the session has.
+  // The text stays where the prompt leaves much of it out. Throws std::bad_alloc; the session is then empty.
   void take(std::span<const int32_t> prompt, Session& session);
 
   size_t n_texts() const noexcept { return texts_.size(); }
@@ -39,6 +42,7 @@ class PrefixCache {
   };
 
   bool make_room(uint64_t bytes) noexcept;
+  static void fill(Session& session, const Text& text);
   void drop(std::vector<Text>::iterator text) noexcept;
 
   uint64_t limit_, bytes_ = 0;

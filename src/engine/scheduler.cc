@@ -145,7 +145,7 @@ bool Scheduler::step() {
   if (active_.empty()) return granted;
   std::vector<Decoding*> decodings;
   for (Slot* slot : active_) decodings.push_back(&*slot->decoding);
-  const int n_rows = runner_.run(decodings, prompt_rows());
+  const int n_rows = runner_.run(decodings, [this](int n_others) { return prompt_rows(n_others); });
   {
     const std::lock_guard lock(mutex_);
     stats_.steps += n_rows > 0;
@@ -194,8 +194,10 @@ Scheduler::Place Scheduler::place_for(const std::vector<int32_t>& prompt) {
   }
   if (place.slot == nullptr) return place;
   const int64_t kept_length = kept_.resumable(prompt);
-  if (own != nullptr && own_length >= std::max(other_length, kept_length)) return {own};
-  place.replaces = true;
+  if (own != nullptr && own_length >= std::max(other_length, kept_length)) {
+    return {.slot = own, .loses = own->session.length() - own_length >= kWorthKeeping};
+  }
+  place.loses = true;
   if (kept_length > other_length) {
     place.best = Place::kKept;
   } else if (place.other != nullptr && place.other != place.slot) {
@@ -208,7 +210,7 @@ Scheduler::Place Scheduler::place_for(const std::vector<int32_t>& prompt) {
 void Scheduler::prepare(const Place& place, const std::vector<int32_t>& prompt) {
   Session& session = place.slot->session;
   if (place.best == Place::kKept) return kept_.take(prompt, session);
-  if (place.replaces) kept_.put(session);
+  if (place.loses) kept_.put(session);
   if (place.best == Place::kOther) session.share(place.other->session, prompt);
 }
 
@@ -290,17 +292,15 @@ void Scheduler::end(Slot& slot, std::optional<Generation> made, const std::optio
   made ? job->request_.on_done(std::move(*made)) : job->request_.on_error(*error);
 }
 
-// Rows of prompts that the next step takes: all it has room for while nobody waits for a token, else as many as slow
-// the others down as far as they may be.
-int Scheduler::prompt_rows() const {
+// All that a step has room for while nobody waits for a token, else as many as slow the others down as far as they may
+// be.
+int Scheduler::prompt_rows(int n_others) const {
   const int most = engine_.options().row_limit;
-  int rows = 0;
-  for (const Slot* slot : active_) rows += slot->decoding->reading() ? 0 : slot->decoding->usual_rows();
-  if (rows == 0) return most;
+  if (n_others == 0) return most;
   const StepCosts& costs = engine_.costs();
-  const double limit = options_.prefill_slowdown * costs.verify(rows);
+  const double limit = options_.prefill_slowdown * costs.verify(n_others);
   int n = 1;
-  while (n < most && costs.verify(rows + n + 1) <= limit) n++;
+  while (n < most && costs.verify(n_others + n + 1) <= limit) n++;
   return n;
 }
 

@@ -60,12 +60,12 @@ struct SchedulerStats {
   };
   std::vector<Slot> slots;
   int64_t waiting = 0;
+  int64_t kept_texts = 0;  // that no slot holds (engine/prefix_cache.h), and their bytes
+  uint64_t kept_bytes = 0;
   // since the start, of requests that have ended
   int64_t requests = 0, errors = 0, cancelled = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0, predicted_tokens = 0, drafted = 0, accepted = 0;
   int64_t steps = 0, step_rows = 0;
-  int64_t kept_texts = 0;  // that no slot holds (engine/prefix_cache.h), and their bytes
-  uint64_t kept_bytes = 0;
   std::vector<double> step_ms;  // what a step of 1, 2, .. rows takes, as the draft controller has it
 };
 
@@ -108,14 +108,14 @@ class Scheduler {
     Slot* slot = nullptr;
     enum { kOwn, kOther, kKept } best = kOwn;  // the slot's own text, that of `other`, one that no slot holds
     Slot* other = nullptr;
-    bool replaces = false;  // the slot's own text is lost but for its beginning
+    bool loses = false;  // much of the slot's own text
   };
   Place place_for(const std::vector<int32_t>& prompt);
   void prepare(const Place& place, const std::vector<int32_t>& prompt);
   SchedulerStats::Slot& slot_stats(const Slot& slot);  // under the mutex
   void finish(Slot& slot);
   void end(Slot& slot, std::optional<Generation> made, const std::optional<Error>& error);
-  int prompt_rows() const;
+  int prompt_rows(int n_others) const;
 
   Engine& engine_;
   SchedulerOptions options_;

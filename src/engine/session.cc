@@ -126,7 +126,8 @@ Generation Session::generate(std::span<const int32_t> prompt, const GeneratePara
   Decoding decoding(*this, prompt, params);
   StepRunner runner(engine_);
   Decoding* const alone[] = {&decoding};
-  while (!decoding.ended()) runner.run(alone, engine_.options().row_limit);
+  const auto prompt_rows = [&](int) { return engine_.options().row_limit; };
+  while (!decoding.ended()) runner.run(alone, prompt_rows);
   return decoding.finish();
 }
 

@@ -29,18 +29,14 @@ void StepRunner::change(Decoding& d, const Act& act) noexcept {
   all_.draft_ms = others.draft_ms + d.draft_ms();
 }
 
-// Prompts first: what they take of the step is company of those that draft.
-void StepRunner::begin(std::span<Decoding* const> decodings, int prompt_rows) {
+// Those who write first, with the drafts that they would have if nobody read beside them: a step then takes longer by
+// what the prompts' rows cost, and by no drafts that would pay only beside these.
+void StepRunner::begin(std::span<Decoding* const> decodings, const PromptRows& prompt_rows) {
   in_step_.clear();
   drafting_.clear();
   all_ = {};
   spare_ = engine_.logit_rows();
-  for (Decoding* d : decodings) {
-    if (d->ended() || !d->reading() || all_.rows >= prompt_rows || !d->begin_step(prompt_rows - all_.rows)) continue;
-    in_step_.push_back(d);
-    all_.rows += d->n_rows();
-    spare_ -= d->n_logits();
-  }
+  for (const Decoding* d : decodings) spare_ -= !d->ended() && d->reading();  // a prompt's end has logits
   turn_++;
   for (size_t i = 0; i < decodings.size(); i++) {
     Decoding* d = decodings[(turn_ + i) % decodings.size()];
@@ -52,6 +48,17 @@ void StepRunner::begin(std::span<Decoding* const> decodings, int prompt_rows) {
     spare_--;
   }
   draft();
+  if (std::ranges::any_of(decodings, [](const Decoding* d) { return !d->ended() && d->reading(); })) {
+    read(decodings, prompt_rows(all_.rows));
+  }
+}
+
+void StepRunner::read(std::span<Decoding* const> decodings, int n_rows) {
+  for (Decoding* d : decodings) {
+    if (d->ended() || !d->reading() || n_rows <= 0 || !d->begin_step(n_rows)) continue;
+    in_step_.push_back(d);
+    n_rows -= d->n_rows();
+  }
 }
 
 // Everybody gets one draft after the other, as long as somebody wants one.
@@ -136,7 +143,7 @@ TensorView StepRunner::gather(const TensorView& hidden, int n_logits) {
   return out;
 }
 
-int StepRunner::run(std::span<Decoding* const> decodings, int prompt_rows) {
+int StepRunner::run(std::span<Decoding* const> decodings, const PromptRows& prompt_rows) {
   begin(decodings, prompt_rows);
   if (in_step_.empty()) return 0;
   const auto start = std::chrono::steady_clock::now();

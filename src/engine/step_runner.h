@@ -3,6 +3,7 @@
 // whole step takes (draft/controller.h, Company).
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -14,12 +15,16 @@ class StepRunner {
  public:
   explicit StepRunner(Engine& engine) : engine_(engine) {}
 
-  // One step for those of them that have not ended, at most options.n_parallel, with at most `prompt_rows` rows of
-  // prompts, dealt out in their order. Gives the rows that it had.
-  int run(std::span<Decoding* const> decodings, int prompt_rows);
+  // Rows of prompts that a step may have besides so many others: from 1 to options.row_limit.
+  using PromptRows = std::function<int(int n_others)>;
+
+  // One step for those of them that have not ended, at most options.n_parallel; rows of prompts are dealt out in their
+  // order. Gives the rows that it had.
+  int run(std::span<Decoding* const> decodings, const PromptRows& prompt_rows);
 
  private:
-  void begin(std::span<Decoding* const> decodings, int prompt_rows);
+  void begin(std::span<Decoding* const> decodings, const PromptRows& prompt_rows);
+  void read(std::span<Decoding* const> decodings, int n_rows);
   void draft();
   void choose_round();
   void make_round();
@@ -33,7 +38,7 @@ class StepRunner {
   // of the running step
   std::vector<Decoding*> in_step_;
   std::vector<SequenceRows> rows_;
-  Company all_;    // everything in it
+  Company all_;    // everything in it but the prompts
   int spare_ = 0;  // rows of logits
   std::vector<Decoding*> drafting_, in_round_, before_;
   std::vector<MtpDrafter*> heads_;  // of the round
