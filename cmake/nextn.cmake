@@ -14,11 +14,12 @@ endif()
 include_directories(${PROJECT_SOURCE_DIR}/src)
 
 # A build with a sanitizer spends most of its time in the compiler where it optimises, and most of its tests' time in a few
-# layers where it does not: only these get NEXTN_HOT_FLAGS.
+# layers, and in the tests of a few, where it does not: only these get NEXTN_HOT_FLAGS.
 set(NEXTN_HOT_LAYERS tensor quant kernels ops state model jinja chat tokenizer grammar sampling)
+set(NEXTN_HOT_TESTS tokenizer_test grammar_test sampling_test)
 
 # nextn_precompile(TARGET KIND): what files include of other projects is parsed once for all targets of a kind (library,
-# hot_library or test), if NEXTN_PRECOMPILE. Our own headers stay out: each file names what it needs of ours.
+# test, hot_library or hot_test), if NEXTN_PRECOMPILE. Our own headers stay out: each file names what it needs of ours.
 function(nextn_precompile target kind)
   if(NOT NEXTN_PRECOMPILE)
     return()
@@ -30,10 +31,11 @@ function(nextn_precompile target kind)
     target_link_libraries(${owner} PRIVATE fmt::fmt Threads::Threads)
     target_precompile_headers(${owner} PRIVATE <algorithm> <functional> <map> <memory> <optional> <random> <string> <vector>
                                                <fmt/format.h> <nlohmann/json.hpp>)
-    if(kind STREQUAL test)
+    if(kind MATCHES "test$")
       target_link_libraries(${owner} PRIVATE GTest::gtest)
       target_precompile_headers(${owner} PRIVATE <gtest/gtest.h>)
-    elseif(kind STREQUAL hot_library)
+    endif()
+    if(kind MATCHES "^hot")
       target_compile_options(${owner} PRIVATE ${NEXTN_HOT_FLAGS})
     endif()
   endif()
@@ -75,7 +77,12 @@ function(nextn_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest_main)
-  nextn_precompile(${name} test)
+  if(name IN_LIST NEXTN_HOT_TESTS)
+    target_compile_options(${name} PRIVATE ${NEXTN_HOT_FLAGS})
+    nextn_precompile(${name} hot_test)
+  else()
+    nextn_precompile(${name} test)
+  endif()
   include(GoogleTest)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ARG_LABEL}." PROPERTIES LABELS ${ARG_LABEL} TIMEOUT
                        ${ARG_TIMEOUT})
