@@ -85,9 +85,13 @@ void Decoding::add_sources() {
 
 // ------------------------------------------------------------------------------------------------ into a step
 
+void Decoding::end_if_told() noexcept {
+  if (!ended_ && params_.stop != nullptr && params_.stop->load(std::memory_order_relaxed)) end(EndReason::kInterrupt);
+}
+
 bool Decoding::begin_step(int prompt_rows) noexcept {
   draft_ms_ = 0;
-  if (params_.stop != nullptr && params_.stop->load(std::memory_order_relaxed)) end(EndReason::kInterrupt);
+  end_if_told();
   if (!reading() && room() == 0) end(EndReason::kContext);
   if (ended_) return false;
   reads_ = reading();

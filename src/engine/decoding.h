@@ -44,6 +44,7 @@ class Decoding {
   // Makes the rows of the next step: at most `prompt_rows` of the prompt, or the last token, which drafts may follow.
   // False where there are none, because it ended.
   bool begin_step(int prompt_rows) noexcept;
+  void end_if_told() noexcept;  // params.stop; begin_step() does so too
   // Where the last token is to be followed by at most `most` drafts: chooses who makes them. Then, as long as it wants
   // one more, the drafter makes it, or the head's, where that is the one, for several decodings at once.
   bool can_draft() const noexcept { return !sources_.empty(); }

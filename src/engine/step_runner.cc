@@ -36,7 +36,10 @@ void StepRunner::begin(std::span<Decoding* const> decodings, const PromptRows& p
   drafting_.clear();
   all_ = {};
   spare_ = engine_.logit_rows();
-  for (const Decoding* d : decodings) spare_ -= !d->ended() && d->reading();  // a prompt's end has logits
+  for (Decoding* d : decodings) {
+    d->end_if_told();                       // also a prompt that has to wait for rows
+    spare_ -= !d->ended() && d->reading();  // its end has logits
+  }
   turn_++;
   for (size_t i = 0; i < decodings.size(); i++) {
     Decoding* d = decodings[(turn_ + i) % decodings.size()];

@@ -217,6 +217,27 @@ TEST_F(SchedulerTest, ACancelledRequestEndsBeforeTheNextStepAndLeavesTheOthersAl
   EXPECT_EQ(scheduler.stats().cancelled, 2);
 }
 
+// Two prompts are read, the first of which takes all rows.
+TEST_F(SchedulerTest, ACancelledPromptThatWaitsForRowsEndsAtOnce) {
+  EngineOptions o = parallel_options("tiny-mixed-q8_0");
+  o.row_limit = 32;
+  Engine engine(o);
+  Scheduler scheduler(engine, {});
+  Asked first = {prompt_of(300, 1), generate_params(0, 8)}, second = {prompt_of(300, 2), generate_params(0, 8)};
+  first.submit_to(scheduler);
+  second.submit_to(scheduler);
+  scheduler.step();
+  second.job->cancel();
+  scheduler.step();
+  EXPECT_EQ(second.n_ends, 1);
+  EXPECT_EQ(second.end, EndReason::kInterrupt);
+  EXPECT_EQ(first.n_ends, 0);
+  while (scheduler.step()) {
+  }
+  Session session(engine);
+  EXPECT_EQ(first.tokens, session.generate(first.prompt, generate_params(0, 8)).tokens);
+}
+
 TEST_F(SchedulerTest, AnErrorEndsItsOwnRequestAlone) {
   Scheduler scheduler(engine_, {});
   Asked bad = {prompt_of(9), generate_params(0, 10)}, good = bad;
