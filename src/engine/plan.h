@@ -61,8 +61,8 @@ StateShape state_shape(const EngineOptions& options, const Model& model);  // fo
 // Plans for `available` bytes and decides what the options leave open: as many sequences at once, up to 4, as leave the
 // context what it would be with one; a context that was not given becomes what fits, and where the weights alone do not
 // fit, the model is told to leave some in the file. Texts that no session holds get what options.cache_limit leaves
-// after the checkpoints, or else as much as the sessions, and never more than is left. Throws nothing for a plan that
-// does not fit: it has `problem`.
+// after the checkpoints, or else as much as the sessions and one more, and never more than is left. Throws nothing for
+// a plan that does not fit: it has `problem`.
 MemoryPlan make_plan(const EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft,
                      const AvailableMemory& available);
 

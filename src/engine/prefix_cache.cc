@@ -26,6 +26,10 @@ void PrefixCache::drop(std::vector<Text>::iterator text) noexcept {
   texts_.erase(text);
 }
 
+double PrefixCache::worth_of(const Text& text, uint64_t bytes) const noexcept {
+  return worth_of_last_dropped_ + static_cast<double>(text.tokens.size()) / static_cast<double>(bytes);
+}
+
 bool PrefixCache::make_room(uint64_t bytes) noexcept {
   uint64_t in_texts = 0;
   for (const Text& text : texts_) in_texts += text.bytes();
@@ -55,7 +59,7 @@ void PrefixCache::put(Session& session) noexcept {
       if (common_prefix(tokens, text.tokens) == std::ssize(tokens)) drop(texts_.begin() + static_cast<int64_t>(i));
     }
     if (!make_room(needed)) return;
-    text.worth = worth_of_last_dropped_ + static_cast<double>(text.tokens.size()) / static_cast<double>(needed);
+    text.worth = worth_of(text, needed);
     text.memory = AlignedBuffer(size);
     uint8_t* to = text.memory.data();
     const auto append = [&](std::span<const uint8_t> bytes) {
@@ -94,7 +98,7 @@ void PrefixCache::take(std::span<const int32_t> prompt, Session& session) {
   if (std::ssize(text.tokens) - text.resumable(prompt) < kWorthKeeping) {
     bytes_ -= text.bytes();
   } else {
-    text.worth = worth_of_last_dropped_ + static_cast<double>(text.tokens.size()) / static_cast<double>(text.bytes());
+    text.worth = worth_of(text, text.bytes());
     texts_.push_back(std::move(text));
   }
 }

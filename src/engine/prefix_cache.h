@@ -42,6 +42,7 @@ class PrefixCache {
   };
 
   bool make_room(uint64_t bytes) noexcept;
+  double worth_of(const Text& text, uint64_t bytes) const noexcept;
   static void fill(Session& session, const Text& text);
   void drop(std::vector<Text>::iterator text) noexcept;
 

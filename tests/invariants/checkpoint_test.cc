@@ -134,6 +134,14 @@ TEST_P(CheckpointOf, RequestsShareWhatTheyBeginWith) {
   }
 }
 
+EngineOptions one_slot_options(const std::string& name) {
+  EngineOptions o = checkpoint_options(name);
+  o.n_parallel = o.n_sessions = 1;
+  o.keep_texts = true;
+  o.cache_limit = 64 << 20;
+  return o;
+}
+
 // One after another, with the tokens of each prompt that were known.
 struct Answer {
   std::vector<int32_t> tokens;
@@ -152,13 +160,9 @@ Answer ask(Scheduler& scheduler, const std::vector<int32_t>& prompt) {
   return answer;
 }
 
-// Three conversations in turn, two turns each, on one slot.
+// Three conversations in turn, three turns each, on one slot.
 TEST_P(CheckpointOf, ATextThatLeftItsSlotComesBack) {
-  EngineOptions o = checkpoint_options(GetParam());
-  o.n_parallel = o.n_sessions = 1;
-  o.keep_texts = true;
-  o.cache_limit = 64 << 20;
-  Engine engine(o);
+  Engine engine(one_slot_options(GetParam()));
   Scheduler scheduler(engine, {});
   std::vector<std::vector<int32_t>> conversations;
   for (int i = 0; i < 3; i++) conversations.push_back(prompt_of(300 + 50 * i, 40 + i));
@@ -193,11 +197,7 @@ TEST(Checkpoints, ThePlanHasThem) {
 // Two conversations that begin alike and one of its own, on one slot: what one takes over of another, out of the slot
 // or from where it is kept, is not lost to that one.
 TEST_P(CheckpointOf, ATextThatLeftItsSlotStaysForOthersToo) {
-  EngineOptions o = checkpoint_options(GetParam());
-  o.n_parallel = o.n_sessions = 1;
-  o.keep_texts = true;
-  o.cache_limit = 64 << 20;
-  Engine engine(o);
+  Engine engine(one_slot_options(GetParam()));
   for (const bool from_slot : {false, true}) {
     Scheduler scheduler(engine, {});
     const std::vector<int32_t> system = prompt_of(700, 60);

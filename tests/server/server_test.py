@@ -573,23 +573,25 @@ class LoadTest(unittest.TestCase):
                 self.assertEqual(server.get("/health").status, 200)
 
 
+def story_chat(server, name, *texts):
+    """The answer to a chat of these texts after a story of that name, the user's first, and the tokens of it that were known."""
+    roles = ("user", "assistant") * len(texts)
+    story = {"role": "system", "content": name + " ".join(map(str, range(150)))}
+    body = {"messages": [story] + [{"role": r, "content": t} for r, t in zip(roles, texts)], "max_tokens": 12, "seed": 1,
+            "ignore_eos": True}
+    answer = server.post("/v1/chat/completions", body).json
+    return answer["choices"][0]["message"]["content"], answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+
 class KeptTextsTest(unittest.TestCase):
     """More conversations than sequences."""
-
-    def chat(self, server, name, *texts):
-        roles = ("user", "assistant") * len(texts)
-        story = {"role": "system", "content": name + " ".join(map(str, range(150)))}
-        body = {"messages": [story] + [{"role": r, "content": t} for r, t in zip(roles, texts)], "max_tokens": 12, "seed": 1,
-                "ignore_eos": True}
-        answer = server.post("/v1/chat/completions", body).json
-        return answer["choices"][0]["message"]["content"], answer["usage"]["prompt_tokens_details"]["cached_tokens"]
 
     def test_a_chat_comes_back_to_the_one_sequence(self):
         turns = {}
         for limit, kept in (("64M", True), ("0", False)):
             with Server("-np", 1, "-c", 2048, "--cache-ram", limit) as server:
-                first = {name: self.chat(server, name, "one")[0] for name in "AB"}
-                second = {name: self.chat(server, name, "one", first[name], "two") for name in "AB"}
+                first = {name: story_chat(server, name, "one")[0] for name in "AB"}
+                second = {name: story_chat(server, name, "one", first[name], "two") for name in "AB"}
                 texts = float(re.search(r"^nextn:kept_texts(?:{.*?})? (\S+)$", server.get("/metrics").body.decode(), re.M)[1])
                 self.assertEqual(texts, 1 if kept else 0)
                 for name, (_, known) in second.items():
@@ -600,8 +602,6 @@ class KeptTextsTest(unittest.TestCase):
 
 class SlotFilesTest(unittest.TestCase):
     """POST /slots/ID?action=save, restore and erase."""
-
-    STORY = [{"role": "system", "content": "A story. " + " ".join(map(str, range(150)))}]
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -615,12 +615,7 @@ class SlotFilesTest(unittest.TestCase):
         return server.post(f"/slots/{slot}?action={action}", {"filename": name})
 
     def chat(self, server, *texts):
-        """The answer to a chat of these texts, the user's first, and the tokens of it that were known."""
-        roles = ("user", "assistant") * len(texts)
-        body = {"messages": self.STORY + [{"role": r, "content": t} for r, t in zip(roles, texts)], "max_tokens": 12, "seed": 1,
-                "ignore_eos": True}
-        answer = server.post("/v1/chat/completions", body).json
-        return answer["choices"][0]["message"]["content"], answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+        return story_chat(server, "A story. ", *texts)
 
     def slot_in_use(self, server):
         return max(server.get("/slots").json, key=lambda slot: slot["n_context_tokens"])["id"]
