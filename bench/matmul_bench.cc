@@ -24,6 +24,7 @@
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "kernels/scales_of_test.h"
+#include "quant/blocks.h"
 
 namespace nextn {
 namespace {
@@ -111,12 +112,14 @@ void fill_tile(PackFormat format, int64_t k, uint8_t* tile) {
 }
 
 struct Activations {
-  explicit Activations(const KernelTable& table, int64_t k)
+  Activations(const KernelTable& table, int64_t k, int block)
       : k(k), x(kMaxRows * k), q(kMaxRows * k), scale(kMaxRows * k / 32), sum(kMaxRows * k / 16) {
     std::mt19937 random(2);
     std::normal_distribution<float> normal;
     for (auto& value : x) value = normal(random);
-    for (int m = 0; m < kMaxRows; m++) table.quantize(&x[m * k], k, &q[m * k], &scale[m * k / 32], &sum[m * k / 16]);
+    for (int m = 0; m < kMaxRows; m++) {
+      table.quantize(&x[m * k], k, block, &q[m * k], &scale[m * k / 32], &sum[m * k / 16]);
+    }
   }
 
   ActRows from(int m) const { return {&x[m * k], &q[m * k], &scale[m * k / 32], &sum[m * k / 16]}; }
@@ -125,7 +128,7 @@ struct Activations {
   std::vector<float> x;
   std::vector<int8_t> q;
   std::vector<float> scale;
-  std::vector<int32_t> sum;
+  std::vector<int16_t> sum;
 };
 
 // Tile by tile in blocks of at most 8 rows of nearly equal size; the tile stays in cache between blocks.
@@ -153,7 +156,8 @@ void bench(const KernelTable& table, const Options& options, PackFormat format, 
   for (int64_t t = 1; t < copies * n_tiles; t++)
     std::memcpy(weights.data() + t * bytes_of_tile, weights.data(), bytes_of_tile);
 
-  const Activations act(table, shape.k);
+  const int block = dtype_info(dtype_of(format)).block_values == kSuperBlock ? kSuperBlock : kActBlock;
+  const Activations act(table, shape.k, block);
   const MatmulFn matmul = table.matmul[static_cast<int>(format)];
   std::vector<float> y(kMaxRows * shape.n);
   auto args = [&](int64_t copy, int n_rows) {

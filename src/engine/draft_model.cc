@@ -68,7 +68,8 @@ void DraftModel::load(const EngineOptions& options, ThreadPool& pool, const Kern
                       .interleave = options.numa == Numa::kDistribute,
                       .progress = options.progress});
   model_->prepare(row_limit_);
-  ctx_.emplace(Ctx{.kernels = kernels, .pool = pool, .act = ActBuffer(row_limit_, info.widest_input)});
+  ctx_.emplace(
+      Ctx{.kernels = kernels, .pool = pool, .act = ActBuffer(row_limit_, info.widest_input, info.widest_block)});
   ctx_->rows = Slots(pool.n_threads(), info.gathered_bytes);
   logits_ = Buffer(1, info.n_vocab);
   logits_max_ = Buffer(1, info.n_logit_blocks());

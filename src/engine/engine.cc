@@ -73,7 +73,7 @@ Engine::Engine(const EngineOptions& options)
 
   const int64_t rows = step_rows(options_);
   model_->prepare(rows);
-  ctx_.act = ActBuffer(rows, info.widest_input);
+  ctx_.act = ActBuffer(rows, info.widest_input, info.widest_block);
   if (plan_.in_place) ctx_.tiles = Slots(pool_.n_threads(), model_->weights().file_tile_bytes());
   ctx_.rows = Slots(pool_.n_threads(), info.gathered_bytes);
   shape_ = nextn::state_shape(options_, *model_);

@@ -15,19 +15,20 @@
 namespace nextn {
 
 // Goes up with every change of what any function gives, by one bit or more: states kept in files are of one number.
-constexpr int kNumericsVersion = 1;
+constexpr int kNumericsVersion = 2;
 
 constexpr int kMaxMatmulRows = 8;  // activation rows of one matmul call
-constexpr int kActBlock = 32;      // inputs that share an activation scale
+constexpr int kActBlock = 32;      // inputs that share an activation scale, at least
 constexpr int kKvPiece = 256;      // positions of one attention piece; cuts are at absolute multiples (D11)
 constexpr int kMaxHeadDim = 512;   // of attention
 
-// M activation rows of width K. The float formats read x, the integer formats read q, scale and sum.
+// M activation rows of width K. The float formats read x, the integer formats read q, scale and sum. The formats of
+// superblocks (quant/superblock.h) want blocks of 256.
 struct ActRows {
   const float* x;      // (M, K)
   const int8_t* q;     // (M, K), values in -127..127
-  const float* scale;  // (M, K / 32): x ~ scale * q
-  const int32_t* sum;  // (M, K / 16): sums of q over 16 inputs
+  const float* scale;  // (M, K / 32): x ~ scale * q; the same throughout a block
+  const int16_t* sum;  // (M, K / 16): sums of q over 16 inputs
 };
 
 // y[m][o] = sum_k w[o][k] x[m][k] for the outputs of tiles [tile_first, tile_last) and m in 0 .. n_rows - 1.
@@ -43,9 +44,10 @@ struct MatmulArgs {
 };
 using MatmulFn = void (*)(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
 
-// One row of k floats to 8 bits: for each block of 32, scale = max|x| / 127, q = round(x * (127 / max|x|)) to nearest
-// even; a block of zeros has scale 0. A NaN or an infinity anywhere in a block makes its scale NaN.
-using QuantizeFn = void (*)(const float* x, int64_t k, int8_t* q, float* scale, int32_t* sum);
+// One row of k floats to 8 bits: for each block of `block` inputs, 32 or 256, scale = max|x| / 127, q = round(x * (127
+// / max|x|)) to nearest even; a block of zeros has scale 0. A NaN or an infinity anywhere in a block makes its scale
+// NaN. scale gets an entry for every 32 inputs, sum one for every 16.
+using QuantizeFn = void (*)(const float* x, int64_t k, int block, int8_t* q, float* scale, int16_t* sum);
 
 // y = w * x / sqrt(mean(x^2) + eps). x and y may be the same.
 using RmsNormFn = void (*)(float* y, const float* x, const float* w, int n, float eps);

@@ -14,6 +14,7 @@
 #include "kernels/kernels.h"
 #include "kernels/scales_of_test.h"
 #include "kernels/tables_of_test.h"
+#include "quant/blocks.h"
 #include "quant/decode.h"
 
 namespace nextn {
@@ -97,11 +98,12 @@ struct Problem {
 
   void quantize_all() {
     q.resize(x.size());
-    scale.resize(x.size() / 32);
+    scale.resize(x.size() / kActBlock);
     sum.resize(x.size() / 16);
+    const int block = dtype_info(dtype_of(format)).block_values == kSuperBlock ? kSuperBlock : kActBlock;
     const int64_t rows_x = static_cast<int64_t>(x.size()) / k;
     for (int64_t m = 0; m < rows_x && k % 32 == 0; m++) {
-      scalar::kernels().quantize(&x[m * k], k, &q[m * k], &scale[m * k / 32], &sum[m * k / 16]);
+      scalar::kernels().quantize(&x[m * k], k, block, &q[m * k], &scale[m * k / 32], &sum[m * k / 16]);
     }
   }
 
@@ -133,7 +135,7 @@ struct Problem {
   std::vector<float> x;
   std::vector<int8_t> q;
   std::vector<float> scale;
-  std::vector<int32_t> sum;
+  std::vector<int16_t> sum;
 };
 
 // Bit for bit, but for the payload of a NaN.
@@ -303,29 +305,39 @@ struct Quantized {
   explicit Quantized(int64_t k) : q(k + 1), scale(k / 32), sum(k / 16) {}
   std::vector<int8_t> q;  // from index 1, so that it is misaligned
   std::vector<float> scale;
-  std::vector<int32_t> sum;
+  std::vector<int16_t> sum;
 };
 
-Quantized run_quantize(const KernelTable& table, const std::vector<float>& x) {
+Quantized run_quantize(const KernelTable& table, const std::vector<float>& x, int block = kActBlock) {
   Quantized out(static_cast<int64_t>(x.size()));
-  table.quantize(x.data(), static_cast<int64_t>(x.size()), out.q.data() + 1, out.scale.data(), out.sum.data());
+  table.quantize(x.data(), static_cast<int64_t>(x.size()), block, out.q.data() + 1, out.scale.data(), out.sum.data());
   return out;
 }
 
-TEST(Quantize, FollowsItsDefinitionInEveryTable) {
+class Quantize : public ::testing::TestWithParam<int> {
+ protected:
+  const int block_ = GetParam();
+};
+
+INSTANTIATE_TEST_SUITE_P(Blocks, Quantize, ::testing::Values(kActBlock, kSuperBlock),
+                         [](const auto& info) { return "of" + std::to_string(info.param); });
+
+TEST_P(Quantize, FollowsItsDefinitionInEveryTable) {
   std::mt19937 random(11);
   for (float by : {0.0f, 1e-44f, 1e-40f, 3.7e-37f, 3.8e-37f, 1e-30f, 1e-3f, 1.0f, 1e10f, 2e36f}) {
-    for (int64_t k : {32, 64, 256, 1184}) {
+    for (int64_t n_blocks : {1, 2, 8, 37}) {
+      const int64_t k = n_blocks * block_;
       std::vector<float> x(k);
       for (auto& value : x) value = by * random_value(random);
       for (int64_t i = 0; i < 32; i++) x[i] = by * (static_cast<float>(i) - 15.5f);  // quotients near halves
       x[31] = by * 127;
       for (const KernelTable* table : tables()) {
         SCOPED_TRACE(std::string(table->isa) + " scale " + std::to_string(by) + " k " + std::to_string(k));
-        const Quantized out = run_quantize(*table, x);
+        const Quantized out = run_quantize(*table, x, block_);
         for (int64_t b = 0; b < k / 32; b++) {
           float amax = 0;
-          for (int i = 0; i < 32; i++) amax = std::max(amax, std::fabs(x[b * 32 + i]));
+          const int64_t first = b * 32 / block_ * block_;
+          for (int i = 0; i < block_; i++) amax = std::max(amax, std::fabs(x[first + i]));
           const bool flat = amax == 0 || std::isinf(127.0f / amax);
           const float scale = flat ? 0 : amax / 127;
           ASSERT_EQ(bits_of_float(out.scale[b]), bits_of_float(scale));
@@ -343,12 +355,12 @@ TEST(Quantize, FollowsItsDefinitionInEveryTable) {
   }
 }
 
-TEST(Quantize, TiesGoToEven) {
-  std::vector<float> x(32);
+TEST_P(Quantize, TiesGoToEven) {
+  std::vector<float> x(block_);
   for (int i = 0; i < 31; i++) x[i] = static_cast<float>(i) - 15.5f;
   x[31] = 127;
   for (const KernelTable* table : tables()) {
-    const Quantized out = run_quantize(*table, x);
+    const Quantized out = run_quantize(*table, x, block_);
     EXPECT_EQ(out.scale[0], 1.0f);
     EXPECT_EQ(out.q[1], -16);      // -15.5
     EXPECT_EQ(out.q[1 + 1], -14);  // -14.5
@@ -357,21 +369,21 @@ TEST(Quantize, TiesGoToEven) {
   }
 }
 
-TEST(Quantize, NanAndInfinityMakeTheScaleOfTheirBlockNan) {
+TEST_P(Quantize, NanAndInfinityMakeTheScaleOfTheirBlockNan) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
   for (float bad : {nan, -nan, infinity, -infinity, float_from_bits(0x7f800001u)}) {
-    for (int at = 32; at < 64; at++) {
-      std::vector<float> x(96, 1.0f);
+    for (int at = block_; at < 2 * block_; at++) {
+      std::vector<float> x(3 * block_, 1.0f);
       x[at] = bad;
       for (const KernelTable* table : tables()) {
-        const Quantized out = run_quantize(*table, x);
-        EXPECT_EQ(out.scale[0], 1.0f / 127) << table->isa;
-        EXPECT_EQ(bits_of_float(out.scale[1]), 0x7fc00000u) << table->isa << " at " << at;
-        EXPECT_EQ(out.scale[2], 1.0f / 127) << table->isa;
-        for (int i = 32; i < 64; i++) EXPECT_EQ(out.q[1 + i], 0);
-        EXPECT_EQ(out.sum[2], 0);
-        EXPECT_EQ(out.sum[3], 0);
-        EXPECT_EQ(out.sum[4], 127 * 16);
+        const Quantized out = run_quantize(*table, x, block_);
+        for (int i = 0; i < 3 * block_; i++) {
+          const bool hit = i / block_ == 1;
+          const uint32_t scale = bits_of_float(out.scale[i / 32]);
+          ASSERT_EQ(scale, hit ? 0x7fc00000u : bits_of_float(1.0f / 127)) << table->isa << " at " << at;
+          ASSERT_EQ(out.q[1 + i], hit ? 0 : 127) << table->isa;
+          ASSERT_EQ(out.sum[i / 16], hit ? 0 : 127 * 16) << table->isa;
+        }
       }
     }
   }

@@ -117,6 +117,7 @@ void Decoder::bind(bool with_head) {
   info_.n_leading_dense = first == blocks_.end() ? 0 : static_cast<int>(first - blocks_.begin());
   info_.gathered_bytes = cfg_.moe.gathered_bytes();
   info_.widest_input = weights_.widest_input();
+  info_.widest_block = weights_.widest_block();
   list_buffers();
 }
 
@@ -170,7 +171,7 @@ void Decoder::list_buffers() {
 
 void Decoder::prepare(int64_t row_limit) {
   for (const SizedBuffer& b : buffers_) *b.buffer = Buffer(row_limit, b.cols);
-  if (cfg_.moe.n_experts > 0) moe_ = ops::MoeBuffers(row_limit, cfg_.moe);
+  if (cfg_.moe.n_experts > 0) moe_ = ops::MoeBuffers(row_limit, cfg_.moe, info_.widest_block);
   const size_t R = static_cast<size_t>(row_limit);
   tokens_.resize(R);
   positions_.resize(R);

@@ -21,6 +21,7 @@ struct ModelInfo {
   int64_t n_vocab, n_embd, n_layers;  // trunk layers
   int64_t n_ctx_train;
   int64_t widest_input;           // of any matrix: what ActBuffer must hold
+  int widest_block;               // of its activations
   bool tied;                      // the LM head is the embedding table
   bool has_head;                  // an MTP head is loaded
   int n_experts, n_experts_used;  // of the layers that have any; 0 where no layer has

@@ -8,6 +8,7 @@
 
 #include "base/mapped_file.h"
 #include "quant/decode.h"
+#include "quant/superblock.h"
 
 namespace nextn {
 
@@ -116,6 +117,11 @@ int64_t WeightLoader::widest_input() const noexcept {
   int64_t widest = 0;
   for (const MatrixJob& job : matrices_) widest = std::max(widest, job.field->k);
   return widest;
+}
+
+int WeightLoader::widest_block() const noexcept {
+  const auto is_super = [](const gguf::TensorInfo& t) { return is_superblock(t.type); };
+  return std::ranges::any_of(file_.tensors(), is_super) ? kSuperBlock : kActBlock;
 }
 
 void WeightLoader::hold_tables() noexcept {

@@ -68,6 +68,10 @@ class WeightLoader {
   // Of any matrix that was asked for.
   int64_t widest_input() const noexcept;
 
+  // What ActBuffer takes its blocks from: 256 if the file has formats of superblocks, else 32, which is finer. The same
+  // with and without a head.
+  int widest_block() const noexcept;
+
   // Tables come into memory too: nothing is read through the map.
   void hold_tables() noexcept;
 

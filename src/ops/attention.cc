@@ -88,6 +88,7 @@ struct Attention {
   const TensorView &out, &q;
   const AttentionShape& shape;
   int n_group, head_dim;
+  bool whole_blocks;  // of activations, in a group
   std::span<const AttentionRow> rows;
 
   // Head h of row r: queries, then, if it is gated, gates.
@@ -121,8 +122,9 @@ class AttentionUnit {
       for (int d = 0; d < a.head_dim; d++) o[d] *= whole;
       const int r = first_row_ + i / a.n_group, h = kv_head_ * a.n_group + i % a.n_group;
       if (a.shape.gated) a.ctx.kernels.sigmoid_gate(o, a.queries(r, h) + a.head_dim, a.head_dim);
-      quantize_part(a.ctx, a.out, r, static_cast<int64_t>(h) * a.head_dim, a.head_dim);
     }
+    const int64_t n = static_cast<int64_t>(a.n_group) * a.head_dim;
+    for (int r = 0; a.whole_blocks && r < n_rows_; r++) quantize_part(a.ctx, a.out, first_row_ + r, kv_head_ * n, n);
   }
 
   int n_pieces(const Attention& a) const noexcept {
@@ -199,7 +201,8 @@ void attend_q8(Ctx& ctx, const TensorView& out, const TensorView& q, const Atten
   const OpTimer timer(ctx, "attend_q8");
   ctx.act.source = out.data;
   const int n_kv_heads = shape.n_kv_heads, n_group = shape.n_heads / n_kv_heads, n_rows = static_cast<int>(rows.size());
-  const Attention a = {ctx, out, q, shape, n_group, shape.head_dim, rows};
+  const bool whole_blocks = n_group * shape.head_dim % ctx.act.block(out.cols) == 0;
+  const Attention a = {ctx, out, q, shape, n_group, shape.head_dim, whole_blocks, rows};
   const int at_once = std::max(1, kMaxAttendQueries / n_group);
   const int n_units = (n_rows + at_once - 1) / at_once * n_kv_heads;
   const auto begin = [&](AttentionUnit& unit, int u) {
@@ -213,6 +216,7 @@ void attend_q8(Ctx& ctx, const TensorView& out, const TensorView& q, const Atten
       for (int piece = 0, n = unit.n_pieces(a); piece < n; piece++) unit.attend(a, piece);
       unit.finish(a);
     });
+    if (!whole_blocks) quantize_rows(ctx, out);
     return;
   }
   AttentionUnit units[kMaxSplitUnits];
@@ -228,6 +232,7 @@ void attend_q8(Ctx& ctx, const TensorView& out, const TensorView& q, const Atten
     if (piece < n) unit.attend(a, piece);
     if (piece + 1 == n) unit.finish(a);
   });
+  if (!whole_blocks) quantize_rows(ctx, out);
 }
 
 }  // namespace nextn::ops

@@ -249,12 +249,12 @@ TEST(AttentionOp, HeadsAreGatedThenQuantised) {
   const int64_t width = kHeads * kDim;
   std::vector<int8_t> q(width);
   std::vector<float> scale(width / kActBlock);
-  std::vector<int32_t> sum(width / 16);
+  std::vector<int16_t> sum(width / 16);
   for (int r = 0; r < 2; r++) {
-    ctx.kernels.quantize(&out[r * width], width, q.data(), scale.data(), sum.data());
+    ctx.kernels.quantize(&out[r * width], width, ctx.act.block(width), q.data(), scale.data(), sum.data());
     EXPECT_EQ(std::memcmp(q.data(), ctx.act.q(r, width), q.size()), 0);
     EXPECT_EQ(std::memcmp(scale.data(), ctx.act.scale(r, width), scale.size() * sizeof(float)), 0);
-    EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, width), sum.size() * sizeof(int32_t)), 0);
+    EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, width), sum.size() * sizeof(int16_t)), 0);
   }
 }
 

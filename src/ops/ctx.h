@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+#include "quant/blocks.h"
 #include "tensor/tensor_view.h"
 
 namespace nextn {
@@ -20,28 +21,32 @@ enum class Fault : uint8_t {
   kPair,    // the head's input is [hidden, embedding]
 };
 
-// Activation rows in 8 bits: those of one matrix at a time.
+// Activation rows in 8 bits: those of one matrix at a time. Rows whose width is a multiple of widest_block, 32 or 256,
+// have blocks of that size, all others of 32: what the formats of superblocks read is a multiple of 256 wide.
 class ActBuffer {
  public:
   ActBuffer() = default;
-  ActBuffer(int64_t row_limit, int64_t k_limit)
-      : q_(static_cast<size_t>(row_limit * k_limit)),
+  ActBuffer(int64_t row_limit, int64_t k_limit, int widest_block = kSuperBlock)
+      : widest_block_(widest_block),
+        q_(static_cast<size_t>(row_limit * k_limit)),
         scale_(static_cast<size_t>(row_limit * k_limit / kActBlock) * sizeof(float)),
-        sum_(static_cast<size_t>(row_limit * k_limit / 16) * sizeof(int32_t)) {}
+        sum_(static_cast<size_t>(row_limit * k_limit / 16) * sizeof(int16_t)) {}
 
   // What a buffer for these takes.
   static size_t size_bytes(int64_t row_limit, int64_t k_limit) noexcept {
     return static_cast<size_t>(row_limit * k_limit + row_limit * k_limit / kActBlock * 4 +
-                               row_limit * k_limit / 16 * 4);
+                               row_limit * k_limit / 16 * 2);
   }
   size_t size_bytes() const noexcept { return q_.size() + scale_.size() + sum_.size(); }
   const float* source = nullptr;  // the rows that are held
+  int block(int64_t k) const noexcept { return k % widest_block_ == 0 ? widest_block_ : kActBlock; }
   // Row r of rows that are k wide.
   int8_t* q(int64_t r, int64_t k) noexcept { return q_.as<int8_t>() + r * k; }
   float* scale(int64_t r, int64_t k) noexcept { return scale_.as<float>() + r * (k / kActBlock); }
-  int32_t* sum(int64_t r, int64_t k) noexcept { return sum_.as<int32_t>() + r * (k / 16); }
+  int16_t* sum(int64_t r, int64_t k) noexcept { return sum_.as<int16_t>() + r * (k / 16); }
 
  private:
+  int widest_block_ = kSuperBlock;
   AlignedBuffer q_, scale_, sum_;
 };
 
@@ -102,14 +107,19 @@ struct Ctx {
 
 namespace ops {
 
-// Columns [first, first + n) of row r of x, whole blocks of kActBlock, into an activation buffer.
+// Columns [first, first + n) of row r of x, whole blocks of act.block(x.cols), into an activation buffer.
 inline void quantize_part(const Ctx& ctx, ActBuffer& act, const TensorView& x, int64_t r, int64_t first,
                           int64_t n) noexcept {
-  ctx.kernels.quantize(x.row(r) + first, n, act.q(r, x.cols) + first, act.scale(r, x.cols) + first / kActBlock,
-                       act.sum(r, x.cols) + first / 16);
+  ctx.kernels.quantize(x.row(r) + first, n, act.block(x.cols), act.q(r, x.cols) + first,
+                       act.scale(r, x.cols) + first / kActBlock, act.sum(r, x.cols) + first / 16);
 }
 inline void quantize_part(Ctx& ctx, const TensorView& x, int64_t r, int64_t first, int64_t n) noexcept {
   quantize_part(ctx, ctx.act, x, r, first, n);
+}
+// All rows of x.
+inline void quantize_rows(Ctx& ctx, const TensorView& x) noexcept {
+  ctx.act.source = x.data;
+  ctx.pool.run(static_cast<int>(x.rows), [&](int r) { quantize_part(ctx, x, r, 0, x.cols); });
 }
 
 }  // namespace ops

@@ -146,22 +146,29 @@ void delta_net_q8(Ctx& ctx, const TensorView& o, const TensorView& u, const Tens
                   std::span<const DeltaRun> runs) noexcept {
   const OpTimer timer(ctx, "delta_net_q8");
   ctx.act.source = o.data;
-  const int Hv = shape.n_value_heads, Dv = shape.value_dim;
-  const bool whole_blocks = Dv % kActBlock == 0;
-  ctx.pool.run(Hv * static_cast<int>(runs.size()), [&](int task) {
-    const DeltaRun& run = runs[static_cast<size_t>(task / Hv)];
-    const int h = task % Hv;
-    recur(ctx, o, u, beta, decay, shape, run, h);
-    record_drafts(u, beta, decay, shape, run, h);
-    const int64_t at = static_cast<int64_t>(h) * Dv;
-    for (int r = run.first_row; r < run.first_row + run.n_sure + run.n_draft; r++) {
-      ctx.kernels.gated_rms_norm(o.row(r) + at, o.row(r) + at, w, z.row(r) + at, Dv, eps);
-      if (whole_blocks) quantize_part(ctx, o, r, at, Dv);
+  const int Hv = shape.n_value_heads, Dv = shape.value_dim, n_runs = static_cast<int>(runs.size());
+  // As many heads at a time as make a block, if there are enough of them for all threads.
+  const int in_block = std::max(1, ctx.act.block(o.cols) / Dv);
+  const bool whole_blocks = in_block * Dv % ctx.act.block(o.cols) == 0 && Hv % in_block == 0 &&
+                            Hv * n_runs / in_block >= 2 * ctx.pool.n_threads();
+  const int at_once = whole_blocks ? in_block : 1, n_parts = Hv / at_once;
+  ctx.pool.run(n_parts * n_runs, [&](int task) {
+    const DeltaRun& run = runs[static_cast<size_t>(task / n_parts)];
+    const int first = task % n_parts * at_once, last_row = run.first_row + run.n_sure + run.n_draft;
+    for (int h = first; h < first + at_once; h++) {
+      recur(ctx, o, u, beta, decay, shape, run, h);
+      record_drafts(u, beta, decay, shape, run, h);
+      const int64_t at = static_cast<int64_t>(h) * Dv;
+      for (int r = run.first_row; r < last_row; r++) {
+        ctx.kernels.gated_rms_norm(o.row(r) + at, o.row(r) + at, w, z.row(r) + at, Dv, eps);
+      }
+    }
+    if (!whole_blocks) return;
+    for (int r = run.first_row; r < last_row; r++) {
+      quantize_part(ctx, o, r, static_cast<int64_t>(first) * Dv, static_cast<int64_t>(at_once) * Dv);
     }
   });
-  if (!whole_blocks) {
-    ctx.pool.run(static_cast<int>(o.rows), [&](int r) { quantize_part(ctx, o, r, 0, o.cols); });
-  }
+  if (!whole_blocks) quantize_rows(ctx, o);
 }
 
 }  // namespace nextn::ops

@@ -125,11 +125,11 @@ void run(Ctx& ctx, Weights& w, const std::vector<std::pair<Sequence*, Step>>& ba
     for (int64_t r = 0; r < R; r++) {
       std::vector<int8_t> q(kValues);
       std::vector<float> scale(kValues / kActBlock);
-      std::vector<int32_t> sum(kValues / 16);
-      ctx.kernels.quantize(&o[r * kValues], kValues, q.data(), scale.data(), sum.data());
+      std::vector<int16_t> sum(kValues / 16);
+      ctx.kernels.quantize(&o[r * kValues], kValues, ctx.act.block(kValues), q.data(), scale.data(), sum.data());
       EXPECT_EQ(std::memcmp(q.data(), ctx.act.q(r, kValues), q.size()), 0);
       EXPECT_EQ(std::memcmp(scale.data(), ctx.act.scale(r, kValues), scale.size() * sizeof(float)), 0);
-      EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, kValues), sum.size() * sizeof(int32_t)), 0);
+      EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, kValues), sum.size() * sizeof(int16_t)), 0);
     }
     each_row_that_stays([&](Sequence& s, int64_t row, int64_t position) {
       std::copy_n(&o[row * kValues], kValues, &s.o[il][position * kValues]);

@@ -45,7 +45,8 @@ void swiglu_q8(Ctx& ctx, const TensorView& y, const TensorView& gate, const Tens
   // A few rows are cut into parts of whole blocks, so that all threads have some.
   constexpr int64_t kLeastPart = 512;
   const int64_t wanted = std::max<int64_t>(1, 4 * ctx.pool.n_threads() / std::max<int64_t>(1, y.rows));
-  const int64_t part = std::max(kLeastPart, (y.cols / wanted + kActBlock) / kActBlock * kActBlock);
+  const int64_t block = ctx.act.block(y.cols);
+  const int64_t part = std::max(kLeastPart, (y.cols / wanted + block) / block * block);
   const int64_t n_parts = (y.cols + part - 1) / part;
   ctx.pool.run(static_cast<int>(y.rows * n_parts), [&](int task) {
     const int64_t r = task / n_parts, first = task % n_parts * part, n = std::min(part, y.cols - first);

@@ -35,13 +35,13 @@ class ElementwiseOp : public ::testing::Test {
   ::testing::AssertionResult holds(const TensorView& x) {
     std::vector<int8_t> q(static_cast<size_t>(x.cols));
     std::vector<float> scale(static_cast<size_t>(x.cols / kActBlock));
-    std::vector<int32_t> sum(static_cast<size_t>(x.cols / 16));
+    std::vector<int16_t> sum(static_cast<size_t>(x.cols / 16));
     if (ctx_.act.source != x.data) return ::testing::AssertionFailure() << "the rows of something else";
     for (int64_t r = 0; r < x.rows; r++) {
-      ctx_.kernels.quantize(x.row(r), x.cols, q.data(), scale.data(), sum.data());
+      ctx_.kernels.quantize(x.row(r), x.cols, ctx_.act.block(x.cols), q.data(), scale.data(), sum.data());
       if (std::memcmp(q.data(), ctx_.act.q(r, x.cols), q.size()) != 0 ||
           std::memcmp(scale.data(), ctx_.act.scale(r, x.cols), scale.size() * sizeof(float)) != 0 ||
-          std::memcmp(sum.data(), ctx_.act.sum(r, x.cols), sum.size() * sizeof(int32_t)) != 0) {
+          std::memcmp(sum.data(), ctx_.act.sum(r, x.cols), sum.size() * sizeof(int16_t)) != 0) {
         return ::testing::AssertionFailure() << "row " << r;
       }
     }

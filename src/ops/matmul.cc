@@ -15,10 +15,9 @@ namespace {
 
 constexpr int kMaxProducts = 4;
 
-void quantize_rows(Ctx& ctx, const TensorView& x) noexcept {
+void quantize(Ctx& ctx, const TensorView& x) noexcept {
   const OpTimer timer(ctx, "quantize");
-  ctx.act.source = x.data;
-  ctx.pool.run(static_cast<int>(x.rows), [&](int r) { quantize_part(ctx, x, r, 0, x.cols); });
+  quantize_rows(ctx, x);
 }
 
 // Tiles [first, last) of w for all rows of x. Where there are many rows, as many tiles at a time as stay in a core's
@@ -96,7 +95,7 @@ void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> produc
   if (x.rows == 0) return;
   bool integer = false;
   for (const Product& p : products) integer |= !reads_floats(p.w.format);
-  if (integer) quantize_rows(ctx, x);
+  if (integer) quantize(ctx, x);
   multiply_all(ctx, x, products);
 }
 
@@ -109,7 +108,7 @@ void matmul_q8(Ctx& ctx, const TensorView& x, std::initializer_list<Product> pro
 
 void matmul_tiles(Ctx& ctx, float* y, const TensorView& x, const Weight& w, std::span<const int32_t> tiles) noexcept {
   NEXTN_CHECK(x.rows == 1 && x.cols == w.k && w.tiles != nullptr);
-  if (!reads_floats(w.format)) quantize_rows(ctx, x);
+  if (!reads_floats(w.format)) quantize(ctx, x);
   const int64_t bytes = static_cast<int64_t>(tile_bytes(w.format, w.k)), n = static_cast<int64_t>(tiles.size());
   const OpTimer timer(ctx, "matmul_tiles", static_cast<double>(n * bytes));
   constexpr int64_t kChunk = 8;

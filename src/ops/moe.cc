@@ -126,10 +126,10 @@ void Routing::route(Ctx& ctx, const TensorView& scores, const float* bias, const
 
 // ------------------------------------------------------------------------------------------------ experts
 
-MoeBuffers::MoeBuffers(int64_t row_limit, const MoeShape& shape)
+MoeBuffers::MoeBuffers(int64_t row_limit, const MoeShape& shape, int widest_block)
     : scores_(row_limit, shape.n_experts), shared_gate_(row_limit, 1), routing_(row_limit, shape) {
-  const auto inner = [](int64_t rows, int64_t width) {
-    return Inner{Buffer(rows, width), Buffer(rows, width), ActBuffer(rows, width)};
+  const auto inner = [=](int64_t rows, int64_t width) {
+    return Inner{Buffer(rows, width), Buffer(rows, width), ActBuffer(rows, width, widest_block)};
   };
   routed_ = inner(row_limit * shape.n_used, shape.n_ff);
   shared_ = inner(row_limit, shape.n_ff_shared);
@@ -173,7 +173,7 @@ class Gather {
     if (slot_ == nullptr) slot_ = ctx_.rows.take();
     float* const x = reinterpret_cast<float*>(slot_);
     float* const scale = x + kMaxMatmulRows * k;
-    int32_t* const sum = reinterpret_cast<int32_t*>(scale + kMaxMatmulRows * (k / kActBlock));
+    int16_t* const sum = reinterpret_cast<int16_t*>(scale + kMaxMatmulRows * (k / kActBlock));
     int8_t* const q = reinterpret_cast<int8_t*>(sum + kMaxMatmulRows * (k / 16));
     if (r != gathered_) {
       gathered_ = r;
@@ -199,9 +199,10 @@ class Gather {
   int64_t gathered_ = -1;
 };
 
-// What an expert's tiles [first, last) of gate and up give, silu(gate) * up, into its rows of the inner buffers.
+// What an expert's tiles [first, last) of gate and up give, silu(gate) * up, into its rows of the inner buffers; in 8
+// bits too if they are whole blocks.
 void gate_and_up(Ctx& ctx, const TensorView& gate, const TensorView& up, ActBuffer& act, const TensorView& h,
-                 const Expert& e, int64_t first, int64_t last) noexcept {
+                 const Expert& e, int64_t first, int64_t last, bool whole_blocks) noexcept {
   Gather gather(ctx, h, e);
   const auto rows_at = [&](int64_t r, int n) { return gather(r, n); };
   multiply_tiles(ctx, e.gate, first, last, last - first, gate.rows_from(e.first, e.n), rows_at);
@@ -209,7 +210,7 @@ void gate_and_up(Ctx& ctx, const TensorView& gate, const TensorView& up, ActBuff
   const int64_t at = first * kTileRows, n = std::min(last * kTileRows, e.gate.n_out) - at;
   for (int64_t r = e.first; r < e.first + e.n; r++) {
     ctx.kernels.swiglu(gate.row(r) + at, gate.row(r) + at, up.row(r) + at, static_cast<int>(n));
-    if (!reads_floats(e.down.format)) quantize_part(ctx, act, gate, r, at, n);
+    if (whole_blocks && !reads_floats(e.down.format)) quantize_part(ctx, act, gate, r, at, n);
   }
 }
 
@@ -284,28 +285,37 @@ void moe_ffn(Ctx& ctx, const TensorView& x, const TensorView& y, const TensorVie
   const auto tiles = [](int64_t n) { return (n + kTileRows - 1) / kTileRows; };
   const auto parts = [](int64_t n, int64_t at_once) { return static_cast<int>((n + at_once - 1) / at_once); };
   {
-    // Chunks of an expert: whole blocks of kActBlock outputs, which are two tiles; enough of them that a slow core does
-    // not keep the others waiting. The shared expert's come first: it has the most rows.
+    // Chunks of an expert, enough of them that a slow core does not keep the others waiting, and if there are then,
+    // whole blocks of activations. The shared expert's come first: it has the most rows.
     const OpTimer timer(ctx, "moe_gate_up",
                         n_groups * (w.ffn_gate_up_exps ? 2 * bytes_of(w.ffn_gate_up_exps)
                                                        : bytes_of(w.ffn_gate_exps) + bytes_of(w.ffn_up_exps)) +
                             (has_shared ? bytes_of(w.ffn_gate_shexp) + bytes_of(w.ffn_up_shexp) : 0));
     const int64_t n_tiles = tiles(shape.n_ff), n_shared = has_shared ? tiles(shape.n_ff_shared) : 0;
     const int64_t wanted = (n_groups * n_tiles + n_shared) / (8 * ctx.pool.n_threads());
-    const int64_t chunk = std::clamp<int64_t>(wanted / 2 * 2, 2, 64);
+    const int64_t block = std::max(b.routed_.act.block(shape.n_ff), b.shared_.act.block(shape.n_ff_shared)) / kTileRows;
+    const bool whole_blocks = wanted >= block || block <= 2;
+    const int64_t chunk = std::clamp<int64_t>(whole_blocks ? wanted / block * block : wanted, 2, 64);
     const int n_parts = parts(n_tiles, chunk), shared_parts = parts(n_shared, chunk);
     ctx.pool.run(shared_parts + n_groups * n_parts, [&](int task) {
       if (task < shared_parts) {
         const int64_t first = task * chunk;
         return gate_and_up(ctx, gate_shared, up_shared, b.shared_.act, h, shared, first,
-                           std::min(first + chunk, n_shared));
+                           std::min(first + chunk, n_shared), whole_blocks);
       }
       task -= shared_parts;
       const int64_t first = task % n_parts * chunk;
       gate_and_up(ctx, gate, up, b.routed_.act, h,
                   routed_expert(w, b.routing_, groups[static_cast<size_t>(task / n_parts)]), first,
-                  std::min(first + chunk, n_tiles));
+                  std::min(first + chunk, n_tiles), whole_blocks);
     });
+    if (!whole_blocks) {
+      const int64_t n_shared_rows = has_shared ? R : 0;
+      ctx.pool.run(static_cast<int>(gate.rows + n_shared_rows), [&](int r) {
+        if (r < gate.rows) return quantize_part(ctx, b.routed_.act, gate, r, 0, gate.cols);
+        quantize_part(ctx, b.shared_.act, gate_shared, r - gate.rows, 0, gate_shared.cols);
+      });
+    }
   }
 
   // A chunk of outputs at a time, expert after expert: so their order is the same for every row.

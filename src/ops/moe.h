@@ -77,7 +77,7 @@ class Routing {
 class MoeBuffers {
  public:
   MoeBuffers() = default;
-  MoeBuffers(int64_t row_limit, const MoeShape& shape);  // throws Error{kSystem}
+  MoeBuffers(int64_t row_limit, const MoeShape& shape, int widest_block = kSuperBlock);  // throws Error{kSystem}
   static size_t size_bytes(int64_t row_limit, const MoeShape& shape) noexcept;
 
  private:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/mapped_file.h"
 #include "ops/ctx.h"
 #include "ops/weight.h"
@@ -16,6 +17,7 @@ namespace nextn::ops {
 template <class RowsAt>
 void multiply_packed(const Ctx& ctx, const Weight& w, int64_t first, int64_t last, int64_t at_once, const TensorView& y,
                      const RowsAt& rows_at) noexcept {
+  NEXTN_CHECK(ctx.act.block(w.k) == kSuperBlock || dtype_info(dtype_of(w.format)).block_values < kSuperBlock);
   for (int64_t tile = first; tile < last; tile += at_once) {
     for (int64_t r = 0; r < y.rows; r += kMaxMatmulRows) {
       const int n = static_cast<int>(std::min<int64_t>(kMaxMatmulRows, y.rows - r));

@@ -20,6 +20,11 @@ struct Superblock {
 // True for Q2_K .. Q6_K, IQ1_S .. IQ3_S, IQ4_XS, TQ1_0 and TQ2_0.
 bool is_superblock(DType type) noexcept;
 
+// True for Q2_K, Q4_K and Q5_K.
+constexpr bool has_minima(DType type) noexcept {
+  return type == DType::kQ2_K || type == DType::kQ4_K || type == DType::kQ5_K;
+}
+
 // block: of this type, at any alignment. is_superblock(type) holds.
 void read_superblock(DType type, const uint8_t* block, Superblock& out) noexcept;
 

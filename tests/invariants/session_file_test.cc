@@ -282,7 +282,8 @@ TEST_F(SessionFile, WhatIsNotOfThisEngineIsRefusedByName) {
 
   const std::string text(bytes.begin(), bytes.end());
   for (const auto& [from, to, said] : std::initializer_list<std::array<std::string, 3>>{
-           {"\nnumerics=1\n", "\nnumerics=9\n", "numerics: expected 1, found 9"},
+           {fmt::format("\nnumerics={}\n", kNumericsVersion), "\nnumerics=0\n",
+            fmt::format("numerics: expected {}, found 0", kNumericsVersion)},
            {"\nnextn=", "\nnexTn=", "nextn: expected "},
            {"NEXTNSES", "NEXTNSEC", "expected a saved session, found another file"}}) {
     std::string other_text = text;

@@ -26,10 +26,11 @@ struct Q8_0 {
     NEXTN_UNROLL
     for (int h = 0; h < 2; h++) ones[h] = _mm256_set1_epi16(1), d[h] = halves_at(block + h * 16);
     Ints<M> pairs, dots;
+    clear<M>(dots);
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
       sum_signed_pairs<M>(weights, act.q + at, k, g, g + 1, pairs);
-      widen<M>(pairs, ones, g > 0, dots);
+      widen<M>(pairs, ones, dots);
     }
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
@@ -60,7 +61,7 @@ struct Q4_0 {
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
       const int64_t i = m * k + at;
-      const int32_t* sum = act.sum + i / 16;
+      const int16_t* sum = act.sum + i / 16;
       const __m256i bias = _mm256_set1_epi32(-8 * (sum[0] + sum[1]));
       const __m256 a = _mm256_set1_ps(act.scale[i / 32]);
       NEXTN_UNROLL
@@ -72,16 +73,13 @@ struct Q4_0 {
   }
 };
 
-// What Q4_K and Q5_K need along a superblock.
-template <int M>
+// What Q4_K and Q5_K need along a superblock: 6-bit scales and minima of its 8 sub-blocks.
 struct ScaleMin {
   alignas(32) uint8_t scale[8][kTileRows];
   alignas(32) uint8_t min[8][kTileRows];
-  alignas(32) float a_sum[M][8];  // scale times sum of each 32 activations
 };
 
-template <int M>
-NEXTN_INLINE void unpack_scales(const uint8_t* scales, const ActRows& act, int64_t k, int64_t at, ScaleMin<M>& s) {
+NEXTN_INLINE void unpack_scales(const uint8_t* scales, ScaleMin& s) {
   const __m256i six = _mm256_set1_epi8(63), four = _mm256_set1_epi8(15), top = _mm256_set1_epi8(0x30);
   NEXTN_UNROLL
   for (int i = 0; i < 2; i++) {  // bytes 2i and 2i + 1 of the 16 rows, and those 4 and 8 after them
@@ -94,64 +92,39 @@ NEXTN_INLINE void unpack_scales(const uint8_t* scales, const ActRows& act, int64
     store(s.min[4 + 2 * i], _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(b8, 4), four),
                                             _mm256_and_si256(_mm256_srli_epi16(b4, 2), top)));
   }
-  NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    const int64_t i = m * k + at;
-    NEXTN_UNROLL
-    for (int n = 0; n < 2; n++) {
-      const float* pairs = reinterpret_cast<const float*>(act.sum + i / 16 + 8 * n);  // integers, only moved as floats
-      const __m128 s0 = _mm_loadu_ps(pairs), s1 = _mm_loadu_ps(pairs + 4);
-      const __m128i sum =
-          _mm_add_epi32(_mm_castps_si128(_mm_shuffle_ps(s0, s1, 0x88)), _mm_castps_si128(_mm_shuffle_ps(s0, s1, 0xdd)));
-      _mm_store_ps(s.a_sum[m] + 4 * n, _mm_mul_ps(_mm_loadu_ps(act.scale + i / 32 + 4 * n), _mm_cvtepi32_ps(sum)));
-    }
-  }
 }
 
-// Adds sub-block b to the sums of a superblock.
+// total += sub-block b.
 template <int M, int together, class Weights>
-NEXTN_INLINE void add_sub_block(const Weights& weights, int b, const ScaleMin<M>& s, const ActRows& act, int64_t k,
-                                int64_t at, Floats<M>& block) {
+NEXTN_INLINE void add_sub_block(const Weights& weights, int b, const ScaleMin& s, const ActRows& act, int64_t k,
+                                int64_t at, Ints<M>& total) {
   __m256i scale[2];
-  Ints<M> pairs, dots;
+  Ints<M> pairs;
   NEXTN_UNROLL
   for (int g = 0; g < kGroups; g += together) {
     sum_pairs<M>(weights, act.q + at + b * 32, k, g, g + together, pairs);
     NEXTN_UNROLL
     for (int h = 0; h < 2; h++) scale[h] = twice_at(s.scale[b] + h * 8);
-    widen<M>(pairs, scale, g > 0, dots);
+    widen<M>(pairs, scale, total);
   }
-  add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);
 }
 
-// Adds a superblock's sum and minima to the tile's.
+// Adds a superblock's total and minima to the tile's sums.
 template <int M>
-NEXTN_INLINE void add_superblock(const uint8_t* super, const ScaleMin<M>& s, const Floats<M>& block, Sums<M>& acc) {
-  Floats<M> mins;
-  NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) mins[m][h] = _mm256_setzero_ps();
-  }
+NEXTN_INLINE void add_superblock(const uint8_t* super, const ScaleMin& s, const ActRows& act, int64_t k, int64_t at,
+                                 const Ints<M>& total, Sums<M>& acc) {
+  const float* const a = act.scale + at / 32;
+  const __m256 d[2] = {halves_at(super), halves_at(super + 16)};
+  add_scaled<M>(total, a, k / 32, d, acc);
+  Ints<M> mins;
+  clear<M>(mins);
   for (int b = 0; b < 8; b++) {
-    __m256 min[2];
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) min[h] = floats_at(s.min[b] + h * 8);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) {
-      NEXTN_UNROLL
-      for (int h = 0; h < 2; h++) mins[m][h] = _mm256_fmadd_ps(min[h], _mm256_set1_ps(s.a_sum[m][b]), mins[m][h]);
-    }
+    const __m256i min[2] = {twice_at(s.min[b]), twice_at(s.min[b] + 8)};
+    add_sums<M>(min, act.sum + at / 16 + 2 * b, k / 16, mins);
   }
-  NEXTN_UNROLL
-  for (int h = 0; h < 2; h++) {
-    const __m256 d = halves_at(super + h * 16), dmin = halves_at(super + 32 + h * 16);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) {
-      float* sum = acc.v[m] + h * 8;
-      _mm256_store_ps(sum, _mm256_fnmadd_ps(dmin, mins[m][h], _mm256_fmadd_ps(d, block[m][h], _mm256_load_ps(sum))));
-    }
-  }
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  const __m256 dmin[2] = {_mm256_xor_ps(halves_at(super + 32), sign), _mm256_xor_ps(halves_at(super + 48), sign)};
+  add_scaled<M>(mins, a, k / 32, dmin, acc);
 }
 
 struct Q4_K {
@@ -159,10 +132,10 @@ struct Q4_K {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
-    ScaleMin<M> s;
-    unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
-    Floats<M> block;
-    clear<M>(block);
+    ScaleMin s;
+    unpack_scales(super + 4 * kTileRows, s);
+    Ints<M> total;
+    clear<M>(total);
     for (int c = 0; c < 4; c++) {
       const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
       prefetch<kBytes, 4>(super, c);
@@ -170,10 +143,10 @@ struct Q4_K {
       auto high = [&](int g, int h) {
         return _mm256_and_si256(_mm256_srli_epi16(load(qs + g * kWord + h * 32), 4), _mm256_set1_epi8(15));
       };
-      add_sub_block<M, 8>(low, 2 * c, s, act, k, at, block);
-      add_sub_block<M, 8>(high, 2 * c + 1, s, act, k, at, block);
+      add_sub_block<M, 8>(low, 2 * c, s, act, k, at, total);
+      add_sub_block<M, 8>(high, 2 * c + 1, s, act, k, at, total);
     }
-    add_superblock<M>(super, s, block, acc);
+    add_superblock<M>(super, s, act, k, at, total, acc);
   }
 };
 
@@ -181,44 +154,41 @@ struct Q5_K {
   static constexpr int kInputs = 256, kBytes = 176 * kTileRows;
 
   template <int M, int B>
-  NEXTN_INLINE void sub_block(const uint8_t* super, const ScaleMin<M>& s, const ActRows& act, int64_t k, int64_t at,
-                              Floats<M>& block) {
+  NEXTN_INLINE void sub_block(const uint8_t* super, const ScaleMin& s, const ActRows& act, int64_t k, int64_t at,
+                              Ints<M>& total) {
     const uint8_t* qh = super + 16 * kTileRows;
     const uint8_t* qs = super + 48 * kTileRows + B / 2 * kGroups * kWord;
     prefetch<kBytes, 8>(super, B);
     auto weights = [&](int g, int h) {
       return join(shift<B % 2 * -4>(load(qs + g * kWord + h * 32)), shift<4 - B>(load(qh + g * kWord + h * 32)), 0x10);
     };
-    add_sub_block<M, 4>(weights, B, s, act, k, at, block);
+    add_sub_block<M, 4>(weights, B, s, act, k, at, total);
   }
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at, Sums<M>& acc) {
-    ScaleMin<M> s;
-    unpack_scales<M>(super + 4 * kTileRows, act, k, at, s);
-    Floats<M> block;
-    clear<M>(block);
-    sub_block<M, 0>(super, s, act, k, at, block);
-    sub_block<M, 1>(super, s, act, k, at, block);
-    sub_block<M, 2>(super, s, act, k, at, block);
-    sub_block<M, 3>(super, s, act, k, at, block);
-    sub_block<M, 4>(super, s, act, k, at, block);
-    sub_block<M, 5>(super, s, act, k, at, block);
-    sub_block<M, 6>(super, s, act, k, at, block);
-    sub_block<M, 7>(super, s, act, k, at, block);
-    add_superblock<M>(super, s, block, acc);
+    ScaleMin s;
+    unpack_scales(super + 4 * kTileRows, s);
+    Ints<M> total;
+    clear<M>(total);
+    sub_block<M, 0>(super, s, act, k, at, total);
+    sub_block<M, 1>(super, s, act, k, at, total);
+    sub_block<M, 2>(super, s, act, k, at, total);
+    sub_block<M, 3>(super, s, act, k, at, total);
+    sub_block<M, 4>(super, s, act, k, at, total);
+    sub_block<M, 5>(super, s, act, k, at, total);
+    sub_block<M, 6>(super, s, act, k, at, total);
+    sub_block<M, 7>(super, s, act, k, at, total);
+    add_superblock<M>(super, s, act, k, at, total, acc);
   }
 };
 
-// Adds a superblock's sum to the tile's.
+// Adds a superblock's total to the tile's sums.
 template <int M>
-NEXTN_INLINE void add_scaled_block(const uint8_t* super, const Floats<M>& block, Sums<M>& acc) {
-  NEXTN_UNROLL
-  for (int h = 0; h < 2; h++) {
-    const __m256 d = halves_at(super + h * 16);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) fma_to(acc.v[m] + h * 8, d, block[m][h]);
-  }
+NEXTN_INLINE void add_scaled_block(const uint8_t* super, const ActRows& act, int64_t k, int64_t at,
+                                   const Ints<M>& total, Sums<M>& acc) {
+  const __m256 d[2] = {halves_at(super), halves_at(super + 16)};
+  add_scaled<M>(total, act.scale + at / 32, k / 32, d, acc);
 }
 
 struct Q6_K {
@@ -228,7 +198,7 @@ struct Q6_K {
   // `bias` is -16 times the sums of each 16 activations.
   template <int M, int P>
   NEXTN_INLINE void sub_block(const uint8_t* super, int n, const int16_t (&bias)[M][16], const ActRows& act, int64_t k,
-                              int64_t at, Floats<M>& block) {
+                              int64_t at, Ints<M>& total) {
     const int b = 4 * n + P;
     const uint8_t* qh = super + 18 * kTileRows + n * kGroups * kWord;
     const uint8_t* ql = super + 82 * kTileRows + (2 * n + P % 2) * kGroups * kWord;
@@ -238,19 +208,15 @@ struct Q6_K {
       return join(shift<P / 2 * -4>(load(ql + g * kWord + h * 32)), shift<4 - 2 * P>(load(qh + g * kWord + h * 32)),
                   0x30);
     };
-    __m256i both[2];  // the scales of the first and the second 16 inputs side by side
-    Ints<M> pairs, dots;
+    __m256i both[2], twice[2];  // the scales of the first and the second 16 inputs side by side
+    Ints<M> pairs;
     NEXTN_UNROLL
     for (int h = 0; h < 2; h++) {
       const __m128i* s = reinterpret_cast<const __m128i*>(scales + h * 8);
       both[h] = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(_mm_loadl_epi64(s), _mm_loadl_epi64(s + 1)));
-      NEXTN_UNROLL
-      for (int m = 0; m < M; m++) {
-        int32_t sums;
-        std::memcpy(&sums, bias[m] + 2 * b, sizeof sums);
-        dots[m][h] = _mm256_madd_epi16(_mm256_add_epi16(both[h], both[h]), _mm256_set1_epi32(sums));
-      }
+      twice[h] = _mm256_add_epi16(both[h], both[h]);
     }
+    add_sums<M>(twice, bias[0] + 2 * b, 16, total);
     NEXTN_UNROLL
     for (int i = 0; i < 2; i++) {
       const __m256i which = _mm256_set1_epi64x(i == 0 ? 0x0504050401000100 : 0x0706070603020302);
@@ -259,10 +225,9 @@ struct Q6_K {
       NEXTN_UNROLL
       for (int g = 4 * i; g < 4 * i + 4; g += 2) {
         sum_pairs<M>(weights, act.q + at + b * 32, k, g, g + 2, pairs);
-        widen<M>(pairs, scale, true, dots);
+        widen<M>(pairs, scale, total);
       }
     }
-    add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);
   }
 
   template <int M>
@@ -270,22 +235,18 @@ struct Q6_K {
     int16_t bias[M][16];
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      NEXTN_UNROLL
-      for (int i = 0; i < 2; i++) {
-        const __m128i* sum = reinterpret_cast<const __m128i*>(act.sum + (m * k + at) / 16) + 2 * i;
-        const __m128i eight = _mm_packs_epi32(_mm_loadu_si128(sum), _mm_loadu_si128(sum + 1));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(bias[m]) + i, _mm_mullo_epi16(eight, _mm_set1_epi16(-16)));
-      }
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(bias[m]),
+                          _mm256_mullo_epi16(load(act.sum + (m * k + at) / 16), _mm256_set1_epi16(-16)));
     }
-    Floats<M> block;
-    clear<M>(block);
+    Ints<M> total;
+    clear<M>(total);
     for (int n = 0; n < 2; n++) {
-      sub_block<M, 0>(super, n, bias, act, k, at, block);
-      sub_block<M, 1>(super, n, bias, act, k, at, block);
-      sub_block<M, 2>(super, n, bias, act, k, at, block);
-      sub_block<M, 3>(super, n, bias, act, k, at, block);
+      sub_block<M, 0>(super, n, bias, act, k, at, total);
+      sub_block<M, 1>(super, n, bias, act, k, at, total);
+      sub_block<M, 2>(super, n, bias, act, k, at, total);
+      sub_block<M, 3>(super, n, bias, act, k, at, total);
     }
-    add_scaled_block<M>(super, block, acc);
+    add_scaled_block<M>(super, act, k, at, total, acc);
   }
 };
 
@@ -315,8 +276,8 @@ struct IQ4_XS {
     alignas(32) uint8_t scales[8][kTileRows];
     unpack_scales(super, scales);
     const __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values)));
-    Floats<M> block;
-    clear<M>(block);
+    Ints<M> total;
+    clear<M>(total);
     for (int b = 0; b < 8; b++) {
       const uint8_t* qs = super + 8 * kTileRows + b * 4 * kWord;
       prefetch<kBytes, 8>(super, b);
@@ -328,15 +289,14 @@ struct IQ4_XS {
       const __m256i offset = _mm256_set1_epi16(32);
       const __m256i scale[2] = {_mm256_sub_epi16(twice_at(scales[b]), offset),
                                 _mm256_sub_epi16(twice_at(scales[b] + 8), offset)};
-      Ints<M> pairs, dots;
+      Ints<M> pairs;
       NEXTN_UNROLL
       for (int g = 0; g < kGroups; g++) {
         sum_signed_pairs<M, M == 1>(weights, act.q + at + b * 32, k, g, g + 1, pairs);
-        widen<M>(pairs, scale, g > 0, dots);
+        widen<M>(pairs, scale, total);
       }
-      add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);
     }
-    add_scaled_block<M>(super, block, acc);
+    add_scaled_block<M>(super, act, k, at, total, acc);
   }
 };
 

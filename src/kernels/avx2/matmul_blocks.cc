@@ -40,11 +40,12 @@ NEXTN_INLINE void add_small_block(const uint8_t* block, const ActRows& act, int6
   const auto weights = [&](int g, int h) { return Format::weights(block, g, h); };
   const __m256i ones[2] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
   Ints<M> pairs, dots;
+  clear<M>(dots);
   NEXTN_UNROLL
   for (int g = 0; g < kGroups; g += Format::kRun) {
     if constexpr (Format::kSigned) sum_signed_pairs<M, M == 1>(weights, act.q + at, k, g, g + Format::kRun, pairs);
     if constexpr (!Format::kSigned) sum_pairs<M>(weights, act.q + at, k, g, g + Format::kRun, pairs);
-    widen<M>(pairs, ones, g > 0, dots);
+    widen<M>(pairs, ones, dots);
   }
   __m256 d[2];
   NEXTN_UNROLL

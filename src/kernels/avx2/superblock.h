@@ -36,13 +36,6 @@ NEXTN_INLINE __m256i row_nibbles(const uint8_t* p, int high) {
   return _mm256_and_si256(shift_right(row_bytes(p), 4 * high), _mm256_set1_epi32(15));
 }
 
-// Two 16-bit numbers as the factors of VPMADDWD for all lanes.
-NEXTN_INLINE __m256i pair_at(const int16_t* two) {
-  int32_t pair;
-  std::memcpy(&pair, two, sizeof pair);
-  return _mm256_set1_epi32(pair);
-}
-
 // As sum_signed_pairs of tile.h, for weights whose sizes and signs come apart.
 template <int M, class Sub>
 NEXTN_INLINE void sum_sized_pairs(Sub& w, const int8_t* q, int64_t k, int first, int last, Ints<M>& sums) {
@@ -64,37 +57,31 @@ NEXTN_INLINE void sum_sized_pairs(Sub& w, const int8_t* q, int64_t k, int first,
   }
 }
 
-// sums: those of 16 activations, times `by`, in 16 bits.
+// The sums of 16 activations, times `by`.
 template <int M>
 NEXTN_INLINE void scale_sums(const ActRows& act, int64_t k, int64_t at, int by, int16_t (&sums)[M][16]) {
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
-    NEXTN_UNROLL
-    for (int i = 0; i < 2; i++) {
-      const __m128i* sum = reinterpret_cast<const __m128i*>(act.sum + (m * k + at) / 16) + 2 * i;
-      const __m128i eight = _mm_packs_epi32(_mm_loadu_si128(sum), _mm_loadu_si128(sum + 1));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(sums[m]) + i,
-                       _mm_mullo_epi16(eight, _mm_set1_epi16(static_cast<int16_t>(by))));
-    }
+    _mm256_storeu_si256(
+        reinterpret_cast<__m256i*>(sums[m]),
+        _mm256_mullo_epi16(load(act.sum + (m * k + at) / 16), _mm256_set1_epi16(static_cast<int16_t>(by))));
   }
 }
 
+// total += sub-block b.
 template <class Format, int M, int P>
 NEXTN_INLINE void add_sub_block(const uint8_t* super, const typename Format::Scales& scales,
                                 const int16_t (&bias)[M][16], int b, const ActRows& act, int64_t k, int64_t at,
-                                Floats<M>& block) {
+                                Ints<M>& total) {
   typename Format::template Sub<P> w(super, scales, b);
   prefetch<Format::kBytes, 8>(super, b);
   const int8_t* q = act.q + at + b * 32;
-  Ints<M> pairs, dots;
+  Ints<M> pairs;
   __m256i by[2];
   if constexpr (Format::kOffset != 0) {
     NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) {
-      const __m256i both = _mm256_blend_epi16(w.by(0, h), w.by(1, h), 0xaa);
-      NEXTN_UNROLL
-      for (int m = 0; m < M; m++) dots[m][h] = _mm256_madd_epi16(both, pair_at(bias[m] + 2 * b));
-    }
+    for (int h = 0; h < 2; h++) by[h] = _mm256_blend_epi16(w.by(0, h), w.by(1, h), 0xaa);
+    add_sums<M>(by, bias[0] + 2 * b, 16, total);
   }
   NEXTN_UNROLL
   for (int g = 0; g < kGroups; g += Format::kRun) {
@@ -105,9 +92,8 @@ NEXTN_INLINE void add_sub_block(const uint8_t* super, const typename Format::Sca
     } else {
       sum_pairs<M>([&](int group, int h) { return w.size(group, h); }, q, k, g, g + Format::kRun, pairs);
     }
-    widen<M>(pairs, by, Format::kOffset != 0 || g > 0, dots);
+    widen<M>(pairs, by, total);
   }
-  add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, block);
 }
 
 template <class Format, int M>
@@ -115,54 +101,36 @@ NEXTN_INLINE void add_superblock(const uint8_t* super, const ActRows& act, int64
   const typename Format::Scales scales(super);
   int16_t bias[M][16];
   if constexpr (Format::kOffset != 0) scale_sums<M>(act, k, at, -Format::kOffset, bias);
-  Floats<M> block;
-  clear<M>(block);
+  Ints<M> total;
+  clear<M>(total);
   if constexpr (Format::kParts == 1) {
-    for (int b = 0; b < 8; b++) add_sub_block<Format, M, 0>(super, scales, bias, b, act, k, at, block);
+    for (int b = 0; b < 8; b++) add_sub_block<Format, M, 0>(super, scales, bias, b, act, k, at, total);
   } else {
     for (int b = 0; b < 8; b += Format::kParts) {
-      add_sub_block<Format, M, 0>(super, scales, bias, b, act, k, at, block);
-      add_sub_block<Format, M, 1>(super, scales, bias, b + 1, act, k, at, block);
-      add_sub_block<Format, M, 2>(super, scales, bias, b + 2, act, k, at, block);
-      add_sub_block<Format, M, 3>(super, scales, bias, b + 3, act, k, at, block);
+      add_sub_block<Format, M, 0>(super, scales, bias, b, act, k, at, total);
+      add_sub_block<Format, M, 1>(super, scales, bias, b + 1, act, k, at, total);
+      add_sub_block<Format, M, 2>(super, scales, bias, b + 2, act, k, at, total);
+      add_sub_block<Format, M, 3>(super, scales, bias, b + 3, act, k, at, total);
       if constexpr (Format::kParts == 8) {
-        add_sub_block<Format, M, 4>(super, scales, bias, b + 4, act, k, at, block);
-        add_sub_block<Format, M, 5>(super, scales, bias, b + 5, act, k, at, block);
-        add_sub_block<Format, M, 6>(super, scales, bias, b + 6, act, k, at, block);
-        add_sub_block<Format, M, 7>(super, scales, bias, b + 7, act, k, at, block);
+        add_sub_block<Format, M, 4>(super, scales, bias, b + 4, act, k, at, total);
+        add_sub_block<Format, M, 5>(super, scales, bias, b + 5, act, k, at, total);
+        add_sub_block<Format, M, 6>(super, scales, bias, b + 6, act, k, at, total);
+        add_sub_block<Format, M, 7>(super, scales, bias, b + 7, act, k, at, total);
       }
     }
   }
-  NEXTN_UNROLL
-  for (int h = 0; h < 2; h++) {
-    const __m256 d = Format::d(super, h);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) fma_to(acc.v[m] + h * 8, d, block[m][h]);
-  }
+  const float* const a = act.scale + at / 32;
+  const __m256 d[2] = {Format::d(super, 0), Format::d(super, 1)};
+  add_scaled<M>(total, a, k / 32, d, acc);
   if constexpr (Format::kMins) {
-    int16_t sums[M][16];
-    scale_sums<M>(act, k, at, 1, sums);
-    Floats<M> mins;
-    clear<M>(mins);
+    clear<M>(total);
     for (int b = 0; b < 8; b++) {
-      Ints<M> dots;
-      NEXTN_UNROLL
-      for (int h = 0; h < 2; h++) {
-        const __m256i pairs = Format::min_pairs(super, b, h);
-        NEXTN_UNROLL
-        for (int m = 0; m < M; m++) dots[m][h] = _mm256_madd_epi16(pairs, pair_at(sums[m] + 2 * b));
-      }
-      add_scaled<M>(dots, act.scale + at / 32 + b, k / 32, mins);
+      const __m256i pairs[2] = {Format::min_pairs(super, b, 0), Format::min_pairs(super, b, 1)};
+      add_sums<M>(pairs, act.sum + at / 16 + 2 * b, k / 16, total);
     }
-    NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) {
-      const __m256 dmin = Format::dmin(super, h);
-      NEXTN_UNROLL
-      for (int m = 0; m < M; m++) {
-        float* sum = acc.v[m] + h * 8;
-        _mm256_store_ps(sum, _mm256_fnmadd_ps(dmin, mins[m][h], _mm256_load_ps(sum)));
-      }
-    }
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    const __m256 dmin[2] = {_mm256_xor_ps(Format::dmin(super, 0), sign), _mm256_xor_ps(Format::dmin(super, 1), sign)};
+    add_scaled<M>(total, a, k / 32, dmin, acc);
   }
 }
 

@@ -133,38 +133,53 @@ NEXTN_INLINE void sum_signed_pairs(const Weights& weights, const int8_t* q, int6
   }
 }
 
-// dots = (or +=) the sums of the pairs, times `by`.
+// ints += the sums of the pairs, times `by`.
 template <int M>
-NEXTN_INLINE void widen(const Ints<M>& pairs, const __m256i (&by)[2], bool add, Ints<M>& dots) {
+NEXTN_INLINE void widen(const Ints<M>& pairs, const __m256i (&by)[2], Ints<M>& ints) {
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
     NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) {
-      const __m256i wide = _mm256_madd_epi16(pairs[m][h], by[h]);
-      dots[m][h] = add ? _mm256_add_epi32(dots[m][h], wide) : wide;
-    }
+    for (int h = 0; h < 2; h++) ints[m][h] = _mm256_add_epi32(ints[m][h], _mm256_madd_epi16(pairs[m][h], by[h]));
   }
 }
 
-// sums += dots * a; a is row 0's activation scale, the rows' are `stride` apart.
+// Sums of M rows += ints * a * d; a is row 0's activation scale, the rows' are `stride` apart.
 template <int M>
-NEXTN_INLINE void add_scaled(const Ints<M>& dots, const float* a, int64_t stride, Floats<M>& sums) {
+NEXTN_INLINE void add_scaled(const Ints<M>& ints, const float* a, int64_t stride, const __m256 (&d)[2], Sums<M>& acc) {
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
     const __m256 scale = _mm256_set1_ps(a[m * stride]);
     NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) {
-      sums[m][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[m][h]), scale, sums[m][h]);
-    }
+    for (int h = 0; h < 2; h++) fma_to(acc.v[m] + h * 8, _mm256_mul_ps(_mm256_cvtepi32_ps(ints[m][h]), scale), d[h]);
   }
 }
 
 template <int M>
-NEXTN_INLINE void clear(Floats<M>& sums) {
+NEXTN_INLINE void clear(Ints<M>& ints) {
   NEXTN_UNROLL
   for (int m = 0; m < M; m++) {
     NEXTN_UNROLL
-    for (int h = 0; h < 2; h++) sums[m][h] = _mm256_setzero_ps();
+    for (int h = 0; h < 2; h++) ints[m][h] = _mm256_setzero_si256();
+  }
+}
+
+// Two 16-bit numbers as the factors of VPMADDWD for all lanes.
+NEXTN_INLINE __m256i pair_at(const int16_t* two) {
+  int32_t pair;
+  std::memcpy(&pair, two, sizeof pair);
+  return _mm256_set1_epi32(pair);
+}
+
+// ints += the sums of the first and the last 16 of 32 activations times the halves of each lane's `pairs`; sum is row
+// 0's, the rows' are `stride` apart.
+template <int M>
+NEXTN_INLINE void add_sums(const __m256i (&pairs)[2], const int16_t* sum, int64_t stride, Ints<M>& ints) {
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    NEXTN_UNROLL
+    for (int h = 0; h < 2; h++) {
+      ints[m][h] = _mm256_add_epi32(ints[m][h], _mm256_madd_epi16(pairs[h], pair_at(sum + m * stride)));
+    }
   }
 }
 

@@ -44,90 +44,94 @@ struct Q4_0 {
 };
 
 // What Q4_K and Q5_K have in common: 6-bit scales and minima of the 8 sub-blocks.
-template <int M>
 struct ScaleMin {
-  alignas(64) uint8_t scale[8][kTileRows];
-  alignas(64) uint8_t min[8][kTileRows];
-  alignas(32) float a_sum[M][8];  // scale times sum of each 32 activations
+  alignas(64) uint8_t scales[8][kTileRows];
+  alignas(64) uint8_t mins[8][kTileRows];
 
-  NEXTN_INLINE __m512 to_float(const uint8_t (&bytes)[kTileRows]) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes))));
+  NEXTN_INLINE_MEMBER explicit ScaleMin(const uint8_t* bytes) {
+    const __m512i six = _mm512_set1_epi8(63), four = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
+    const __m512i b0 = word_at(bytes), b4 = word_at(bytes + kWord), b8 = word_at(bytes + 2 * kWord);
+    _mm512_store_si512(scales[0], _mm512_and_si512(b0, six));
+    _mm512_store_si512(mins[0], _mm512_and_si512(b4, six));
+    _mm512_store_si512(scales[4],
+                       _mm512_or_si512(_mm512_and_si512(b8, four), _mm512_and_si512(_mm512_srli_epi16(b0, 2), top)));
+    _mm512_store_si512(mins[4], _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(b8, 4), four),
+                                                _mm512_and_si512(_mm512_srli_epi16(b4, 2), top)));
+  }
+  // The scale of sub-block b in each lane; its minimum in both halves.
+  NEXTN_INLINE_MEMBER __m512i scale(int b) const { return _mm512_cvtepu8_epi32(sixteen(scales[b])); }
+  NEXTN_INLINE_MEMBER __m512i min(int b) const {
+    const __m512i twice = _mm512_set_epi32(0x800f800f, 0x800e800e, 0x800d800d, 0x800c800c, 0x800b800b, 0x800a800a,
+                                           0x80098009, 0x80088008, 0x80078007, 0x80068006, 0x80058005, 0x80048004,
+                                           0x80038003, 0x80028002, 0x80018001, 0x80008000);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(sixteen(mins[b])), twice);
+  }
+
+ private:
+  NEXTN_INLINE __m128i sixteen(const uint8_t (&bytes)[kTileRows]) {
+    return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
   }
 };
 
-template <int M>
-NEXTN_INLINE void unpack_scales(const uint8_t* scales, const Acts& act, ScaleMin<M>& s) {
-  const __m512i six = _mm512_set1_epi8(63), four = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
-  const __m512i b0 = word_at(scales), b4 = word_at(scales + kWord), b8 = word_at(scales + 2 * kWord);
-  _mm512_store_si512(s.scale[0], _mm512_and_si512(b0, six));
-  _mm512_store_si512(s.min[0], _mm512_and_si512(b4, six));
-  _mm512_store_si512(s.scale[4],
-                     _mm512_or_si512(_mm512_and_si512(b8, four), _mm512_and_si512(_mm512_srli_epi16(b0, 2), top)));
-  _mm512_store_si512(s.min[4], _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(b8, 4), four),
-                                               _mm512_and_si512(_mm512_srli_epi16(b4, 2), top)));
+// Adds sub-block b to the sums of a superblock; weights(g) are the weights of its group g, act its activations. So few
+// groups at a time that their dots have 16 bits: then VPDPWSSD scales and adds them at once, their upper halves being
+// nothing but signs, which meet the scale's zeros.
+template <int M, int kTogether, class Weights>
+NEXTN_INLINE void add_sub_block(const Weights& weights, int b, const ScaleMin& s, const Acts& act, __m512i (&total)[M],
+                                __m512i (&mins)[M]) {
+  const __m512i scale = s.scale(b), min = s.min(b);
   NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    const __m256i* sum = reinterpret_cast<const __m256i*>(act.sum + m * act.k_sum);
-    const __m256i pairs =
-        _mm256_permute4x64_epi64(_mm256_hadd_epi32(_mm256_loadu_si256(sum), _mm256_loadu_si256(sum + 1)), 0xd8);
-    _mm256_store_ps(s.a_sum[m], _mm256_mul_ps(_mm256_loadu_ps(act.scale + m * act.k_scale), _mm256_cvtepi32_ps(pairs)));
+  for (int g = 0; g < kGroups; g += kTogether) {
+    __m512i d[M] = {};
+    NEXTN_UNROLL
+    for (int i = g; i < g + kTogether; i++) {
+      const __m512i w = weights(i);
+      NEXTN_UNROLL
+      for (int m = 0; m < M; m++) add_dots(d[m], w, act.q + m * act.k + 4 * i);
+    }
+    NEXTN_UNROLL
+    for (int m = 0; m < M; m++) add_pairs(total[m], d[m], scale);
   }
-}
-
-// Adds sub-block b to the sums of a superblock; weights(g) are the weights of its group g, act its activations.
-template <int M, class Weights>
-NEXTN_INLINE void add_sub_block(const Weights& weights, __m512 scale, int b, const ScaleMin<M>& s, const Acts& act,
-                                __m512 (&block)[M], __m512 (&mins)[M]) {
-  __m512i d[M] = {};
-  dots<M>(weights, act, 0, kGroups, d);
-  const __m512 min = ScaleMin<M>::to_float(s.min[b]);
   NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    block[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(d[m]), scale), act.scale_of(m), block[m]);
-    mins[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(s.a_sum[m][b]), mins[m]);
-  }
+  for (int m = 0; m < M; m++) add_pairs(mins[m], min, act.sum + m * act.k_sum);
 }
 
 template <int M>
-NEXTN_INLINE void add_superblock(const uint8_t* super, const __m512 (&block)[M], const __m512 (&mins)[M],
-                                 __m512 (&acc)[M]) {
-  const __m512 d = halves_at(super), dmin = halves_at(super + 32);
-  NEXTN_UNROLL
-  for (int m = 0; m < M; m++) acc[m] = _mm512_fnmadd_ps(dmin, mins[m], _mm512_fmadd_ps(d, block[m], acc[m]));
+NEXTN_INLINE void add_superblock(const uint8_t* super, const Acts& act, const __m512i (&total)[M],
+                                 const __m512i (&mins)[M], __m512 (&acc)[M]) {
+  add_scaled<M>(total, act, halves_at(super), acc);
+  subtract_scaled<M>(mins, act, halves_at(super + 32), acc);
 }
 
 struct Q4_K {
   static constexpr int kInputs = 256, kBytes = 144 * kTileRows;
+  static constexpr int kTogether = 4;  // 16 weights of up to 15 times 127
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
-    ScaleMin<M> s;
-    unpack_scales<M>(super + 4 * kTileRows, act, s);
-    __m512 block[M] = {}, mins[M] = {};
+    const ScaleMin s(super + 4 * kTileRows);
+    __m512i total[M] = {}, mins[M] = {};
     for (int c = 0; c < 4; c++) {
       const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
       prefetch<kBytes, 4>(super, c);
-      const auto low = [&](int g) { return _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(15)); };
-      add_sub_block<M>(low, ScaleMin<M>::to_float(s.scale[2 * c]), 2 * c, s, act.from(64 * c), block, mins);
-      // The high nibbles stay where they are, 16 times too large; the scale makes good for it, exactly.
-      const auto high = [&](int g) {
-        return _mm512_and_si512(word_at(qs + g * kWord), _mm512_set1_epi8(static_cast<char>(0xf0)));
-      };
-      const __m512 scale = _mm512_mul_ps(ScaleMin<M>::to_float(s.scale[2 * c + 1]), _mm512_set1_ps(1.0f / 16));
-      add_sub_block<M>(high, scale, 2 * c + 1, s, act.from(64 * c + 32), block, mins);
+      const __m512i nibble = _mm512_set1_epi8(15);
+      const auto low = [&](int g) { return _mm512_and_si512(word_at(qs + g * kWord), nibble); };
+      add_sub_block<M, kTogether>(low, 2 * c, s, act.from(64 * c), total, mins);
+      const auto high = [&](int g) { return _mm512_and_si512(_mm512_srli_epi16(word_at(qs + g * kWord), 4), nibble); };
+      add_sub_block<M, kTogether>(high, 2 * c + 1, s, act.from(64 * c + 32), total, mins);
     }
-    add_superblock<M>(super, block, mins, acc);
+    add_superblock<M>(super, act, total, mins, acc);
   }
 };
 
 struct Q5_K {
   static constexpr int kInputs = 256, kBytes = 176 * kTileRows;
+  static constexpr int kTogether = 2;  // 8 weights of up to 31 times 127
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
-    ScaleMin<M> s;
-    unpack_scales<M>(super + 4 * kTileRows, act, s);
-    __m512 block[M] = {}, mins[M] = {};
+    const ScaleMin s(super + 4 * kTileRows);
+    __m512i total[M] = {}, mins[M] = {};
     for (int b = 0; b < 8; b += 2) {
       const uint8_t* qh = super + 16 * kTileRows;
       const uint8_t* qs = super + 48 * kTileRows + b / 2 * kGroups * kWord;
@@ -137,13 +141,13 @@ struct Q5_K {
       const auto low = [&](int g) {
         return join(word_at(qs + g * kWord), _mm512_rolv_epi32(word_at(qh + g * kWord), turn), 0x1f);
       };
-      add_sub_block<M>(low, ScaleMin<M>::to_float(s.scale[b]), b, s, act.from(32 * b), block, mins);
+      add_sub_block<M, kTogether>(low, b, s, act.from(32 * b), total, mins);
       const auto high = [&](int g) {
         return join(shift<-4>(word_at(qs + g * kWord)), _mm512_rolv_epi32(word_at(qh + g * kWord), turn_odd), 0x1f);
       };
-      add_sub_block<M>(high, ScaleMin<M>::to_float(s.scale[b + 1]), b + 1, s, act.from(32 * b + 32), block, mins);
+      add_sub_block<M, kTogether>(high, b + 1, s, act.from(32 * b + 32), total, mins);
     }
-    add_superblock<M>(super, block, mins, acc);
+    add_superblock<M>(super, act, total, mins, acc);
   }
 };
 
@@ -153,7 +157,7 @@ struct Q6_K {
   // Part P of a half superblock: the 32 inputs that take bits 2P and 2P + 1 of qh.
   template <int M, int P>
   NEXTN_INLINE void sub_block(const uint8_t* super, int half, const int32_t (&bias)[M][16], const Acts& act,
-                              __m512 (&block)[M]) {
+                              __m512i (&total)[M]) {
     const int b = 4 * half + P;
     const uint8_t* qh = super + 18 * kTileRows + half * kGroups * kWord;
     const uint8_t* ql = super + 82 * kTileRows + (2 * half + P % 2) * kGroups * kWord;
@@ -161,23 +165,23 @@ struct Q6_K {
     const auto weights = [&](int g) {
       return join(shift<P / 2 * -4>(word_at(ql + g * kWord)), shift<4 - 2 * P>(word_at(qh + g * kWord)), 0x3f);
     };
-    __m512i first[M], second[M];
+    __m512i first[M], last[M];
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
       first[m] = _mm512_set1_epi32(bias[m][2 * b]);
-      second[m] = _mm512_set1_epi32(bias[m][2 * b + 1]);
+      last[m] = _mm512_set1_epi32(bias[m][2 * b + 1]);
     }
     dots<M>(weights, act, 0, 4, first);
-    dots<M>(weights, act, 4, 8, second);
+    dots<M>(weights, act, 4, 8, last);
     const __m128i* scales = reinterpret_cast<const __m128i*>(super + 2 * kTileRows) + 2 * b;
     const __m512 scale0 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales)));
     const __m512 scale1 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales + 1)));
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      // Below 2^24 throughout, so this float sum is the exact integer.
+      // Below 2^24 throughout, so this float sum is the exact integer: less work than VPMULLD.
       const __m512 scaled =
-          _mm512_fmadd_ps(_mm512_cvtepi32_ps(first[m]), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(second[m]), scale1));
-      block[m] = _mm512_fmadd_ps(scaled, act.scale_of(m), block[m]);
+          _mm512_fmadd_ps(_mm512_cvtepi32_ps(first[m]), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(last[m]), scale1));
+      total[m] = _mm512_add_epi32(total[m], _mm512_cvtps_epi32(scaled));
     }
   }
 
@@ -186,19 +190,17 @@ struct Q6_K {
     alignas(64) int32_t bias[M][16];
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
-      const __m512i sum = _mm512_loadu_si512(act.sum + m * act.k_sum);
-      _mm512_store_si512(bias[m], _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, 5)));
+      const __m256i sum = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(act.sum + m * act.k_sum));
+      _mm512_store_si512(bias[m], _mm512_mullo_epi32(_mm512_cvtepi16_epi32(sum), _mm512_set1_epi32(-32)));
     }
-    __m512 block[M] = {};
+    __m512i total[M] = {};
     for (int half = 0; half < 2; half++) {
-      sub_block<M, 0>(super, half, bias, act.from(128 * half + 0), block);
-      sub_block<M, 1>(super, half, bias, act.from(128 * half + 32), block);
-      sub_block<M, 2>(super, half, bias, act.from(128 * half + 64), block);
-      sub_block<M, 3>(super, half, bias, act.from(128 * half + 96), block);
+      sub_block<M, 0>(super, half, bias, act.from(128 * half + 0), total);
+      sub_block<M, 1>(super, half, bias, act.from(128 * half + 32), total);
+      sub_block<M, 2>(super, half, bias, act.from(128 * half + 64), total);
+      sub_block<M, 3>(super, half, bias, act.from(128 * half + 96), total);
     }
-    const __m512 d = halves_at(super);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) acc[m] = _mm512_fmadd_ps(d, block[m], acc[m]);
+    add_scaled<M>(total, act, halves_at(super), acc);
   }
 };
 
@@ -211,7 +213,7 @@ struct IQ4_XS {
     const __m512i values = _mm512_xor_si512(
         _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values))), _mm512_set1_epi8(-128));
     const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(super + 32)));
-    __m512 block[M] = {};
+    __m512i total[M] = {};
     for (int b = 0; b < 8; b++) {
       const uint8_t* qs = super + 8 * kTileRows + b * 4 * kWord;
       prefetch<kBytes, 8>(super, b);
@@ -220,20 +222,15 @@ struct IQ4_XS {
           _mm512_srl_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128(nibbles)), _mm_cvtsi32_si128(b % 2 * 4)),
           _mm512_set1_epi32(15));
       const __m512i two = _mm512_and_si512(_mm512_srl_epi32(high, _mm_cvtsi32_si128(2 * b)), _mm512_set1_epi32(3));
-      const __m512 scale =
-          _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_or_si512(four, _mm512_slli_epi32(two, 4)), _mm512_set1_epi32(32)));
+      const __m512i scale = _mm512_sub_epi32(_mm512_or_si512(four, _mm512_slli_epi32(two, 4)), _mm512_set1_epi32(32));
       const Acts a = act.from(32 * b);
       __m512i s[M];
       bias<M, 128>(a, s);
       dots<M>([&](int g) { return _mm512_shuffle_epi8(values, nibbles_of(qs, g)); }, a, 0, kGroups, s);
       NEXTN_UNROLL
-      for (int m = 0; m < M; m++) {
-        block[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(s[m]), scale), a.scale_of(m), block[m]);
-      }
+      for (int m = 0; m < M; m++) total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(s[m], scale));
     }
-    const __m512 d = halves_at(super);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) acc[m] = _mm512_fmadd_ps(d, block[m], acc[m]);
+    add_scaled<M>(total, act, halves_at(super), acc);
   }
 };
 

@@ -72,7 +72,7 @@ struct IQ2_XXS : Eighths<IQ2_XXS> {
     for (int l = 0; l < 4; l++) look_up(kIq2XxsGrid.entries, moved(word_at(words), -8 * l, 255), w.v + 2 * l);
     apply_signs<kOffset>(all_signs(word_at(words + kWord)), w);
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int) {
     return odd_scale(other_bits(word_at(super + 2 * kTileRows + (2 * b + 1) * kWord)));
   }
 };
@@ -90,7 +90,7 @@ struct IQ2_XS : Eighths<IQ2_XS> {
     }
     apply_signs<kOffset>(all_signs(word), w);
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int i) {
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
     return odd_scale(bits_of(row_bytes(super + (2 + b) * kTileRows), 4 * i, 4));
   }
 };
@@ -107,7 +107,7 @@ struct IQ2_S : Eighths<IQ2_S> {
     }
     apply_signs<kOffset>(word_at(super + 50 * kTileRows + b * kWord), w);
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int i) {
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
     return odd_scale(bits_of(row_bytes(super + (10 + b) * kTileRows), 4 * i, 4));
   }
 };
@@ -123,7 +123,7 @@ struct IQ3_XXS : Super<IQ3_XXS> {
     }
     apply_signs<kOffset>(all_signs(word_at(super + 66 * kTileRows + b * kWord)), w);
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int) {
     return odd_scale(other_bits(word_at(super + 66 * kTileRows + b * kWord)));
   }
   NEXTN_INLINE __m512 d(const uint8_t* super) { return _mm512_mul_ps(halves_at(super), _mm512_set1_ps(0.25f)); }
@@ -142,7 +142,7 @@ struct IQ3_S : Super<IQ3_S> {
     }
     apply_signs<kOffset>(word_at(super + 78 * kTileRows + b * kWord), w);
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int) {
     return odd_scale(bits_of(row_bytes(super + (10 + b / 2) * kTileRows), b % 2 * 4, 4));
   }
 };
@@ -169,7 +169,7 @@ struct IQ1_S : Eighths<IQ1_S> {
       shift_up(high, 0x8000, w.v + 2 * l);
     }
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int) {
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int) {
     return odd_scale(bits_of(row_units(super + (2 + 2 * b) * kTileRows), 12, 3));
   }
 };
@@ -186,7 +186,7 @@ struct IQ1_M : Super<IQ1_M> {
       shift_up(high, l % 2 == 0 ? 8 : 128, w.v + 2 * l);
     }
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int i) {
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
     return odd_scale(bits_of(row_units(super + b / 2 * 2 * kTileRows), b % 2 * 6 + 3 * i, 3));
   }
   NEXTN_INLINE __m512 d(const uint8_t* super) {

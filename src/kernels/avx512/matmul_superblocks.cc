@@ -24,11 +24,9 @@ struct Q2_K : Super<Q2_K> {
   NEXTN_INLINE __m512i both(const uint8_t* super, int b, int i) {
     return row_bytes(super + (4 + 2 * b + i) * kTileRows);
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int i) {
-    return _mm512_cvtepi32_ps(bits_of(both(super, b, i), 0, 4));
-  }
-  NEXTN_INLINE __m512 min(const uint8_t* super, int b, int i) {
-    return _mm512_cvtepi32_ps(bits_of(both(super, b, i), 4, 4));
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) { return bits_of(both(super, b, i), 0, 4); }
+  NEXTN_INLINE __m512i mins(const uint8_t* super, int b) {
+    return _mm512_or_si512(bits_of(both(super, b, 0), 4, 4), _mm512_slli_epi32(bits_of(both(super, b, 1), 4, 4), 16));
   }
   NEXTN_INLINE __m512 dmin(const uint8_t* super) { return halves_at(super + 2 * kTileRows); }
 };
@@ -46,13 +44,12 @@ struct Q3_K : Super<Q3_K> {
       w.v[g] = _mm512_or_si512(w.v[g], _mm512_slli_epi16(bit, 2));
     }
   }
-  NEXTN_INLINE __m512 scale(const uint8_t* super, int b, int i) {
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
     const uint8_t* s = super + 2 * kTileRows;
     const int g = 2 * b + i;
     const __m512i low = bits_of(row_bytes(s + g % 8 * kTileRows), g / 8 * 4, 4);
     const __m512i high = bits_of(row_bytes(s + (8 + g % 4) * kTileRows), g / 4 * 2, 2);
-    return _mm512_cvtepi32_ps(
-        _mm512_sub_epi32(_mm512_or_si512(low, _mm512_slli_epi32(high, 4)), _mm512_set1_epi32(32)));
+    return _mm512_sub_epi32(_mm512_or_si512(low, _mm512_slli_epi32(high, 4)), _mm512_set1_epi32(32));
   }
 };
 
@@ -61,7 +58,7 @@ template <class Format>
 struct Ternary : Super<Format> {
   static constexpr int kOffset = 1;
   static constexpr bool kOneScale = true;
-  NEXTN_INLINE __m512 scale(const uint8_t*, int, int) { return _mm512_set1_ps(1); }
+  NEXTN_INLINE __m512i scale(const uint8_t*, int, int) { return _mm512_set1_epi32(1); }
 };
 
 struct TQ2_0 : Ternary<TQ2_0> {

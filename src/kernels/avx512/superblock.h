@@ -2,9 +2,9 @@
 // numbers. What a format says:
 //
 //   weights(super, b, w)      the 32 inputs of sub-block b, unsigned, with kOffset added
-//   scale(super, b, i)        the integer scales of inputs 16i .. 16i + 15, as floats
+//   scale(super, b, i)        the integer scales of inputs 16i .. 16i + 15
 //   kOneScale                 whether they are the same for all 32
-//   kMins, min(super, b, i)   the minima likewise, and dmin(super)
+//   kMins, mins(super, b)     the minima of the first and the last 16 inputs in the halves of a lane, and dmin(super)
 //   d(super)                  the scales of the rows
 #pragma once
 
@@ -25,8 +25,8 @@ NEXTN_INLINE __m512i bits_of(__m512i x, int first, int n) {
   return _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(first)), _mm512_set1_epi32((1 << n) - 1));
 }
 // 2x + 1.
-NEXTN_INLINE __m512 odd_scale(__m512i x) {
-  return _mm512_cvtepi32_ps(_mm512_or_si512(_mm512_slli_epi32(x, 1), _mm512_set1_epi32(1)));
+NEXTN_INLINE __m512i odd_scale(__m512i x) {
+  return _mm512_or_si512(_mm512_slli_epi32(x, 1), _mm512_set1_epi32(1));
 }
 
 template <class Format>
@@ -38,12 +38,11 @@ struct Super {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const Acts& rows, __m512 (&acc)[M]) {
-    __m512 block[M] = {}, mins[M] = {};
+    __m512i total[M] = {}, mins[M] = {};
     for (int b = 0; b < 8; b++) {
       Words w;
       Format::weights(super, b, w);
       prefetch<Format::kBytes, 8>(super, b);
-      const __m512 scale0 = Format::scale(super, b, 0), scale1 = Format::scale(super, b, 1);
       const Acts act = rows.from(32 * b);
       __m512i first[M], last[M];
       if constexpr (Format::kOneScale) {
@@ -52,33 +51,16 @@ struct Super {
       } else {
         half_dots<M, Format::kOffset>(w, act, first, last);
       }
+      const __m512i scale0 = Format::scale(super, b, 0), scale1 = Format::scale(super, b, 1);
       NEXTN_UNROLL
       for (int m = 0; m < M; m++) {
-        __m512 scaled;
-        if constexpr (Format::kOneScale) {
-          scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(first[m]), scale0);
-        } else {
-          // Below 2^24 throughout, so this float sum is the exact integer.
-          scaled =
-              _mm512_fmadd_ps(_mm512_cvtepi32_ps(first[m]), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(last[m]), scale1));
-        }
-        block[m] = _mm512_fmadd_ps(scaled, act.scale_of(m), block[m]);
-        if constexpr (Format::kMins) {
-          const __m512 s0 = _mm512_set1_ps(static_cast<float>(act.sum_of(m, 0)));
-          const __m512 s1 = _mm512_set1_ps(static_cast<float>(act.sum_of(m, 1)));
-          const __m512 min = _mm512_fmadd_ps(Format::min(super, b, 0), s0, _mm512_mul_ps(Format::min(super, b, 1), s1));
-          mins[m] = _mm512_fmadd_ps(min, act.scale_of(m), mins[m]);
-        }
+        total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(first[m], scale0));
+        if constexpr (!Format::kOneScale) total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(last[m], scale1));
+        if constexpr (Format::kMins) add_pairs(mins[m], Format::mins(super, b), act.sum + m * act.k_sum);
       }
     }
-    const __m512 d = Format::d(super);
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) acc[m] = _mm512_fmadd_ps(d, block[m], acc[m]);
-    if constexpr (Format::kMins) {
-      const __m512 dmin = Format::dmin(super);
-      NEXTN_UNROLL
-      for (int m = 0; m < M; m++) acc[m] = _mm512_fnmadd_ps(dmin, mins[m], acc[m]);
-    }
+    add_scaled<M>(total, rows, Format::d(super), acc);
+    if constexpr (Format::kMins) subtract_scaled<M>(mins, rows, Format::dmin(super), acc);
   }
 };
 

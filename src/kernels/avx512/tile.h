@@ -51,7 +51,7 @@ NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
 struct Acts {
   const int8_t* q;
   const float* scale;  // one of 32 inputs
-  const int32_t* sum;  // one of 16 inputs
+  const int16_t* sum;  // one of 16 inputs
   int64_t k, k_scale, k_sum;
 
   NEXTN_INLINE_MEMBER Acts from(int64_t input) const {
@@ -72,6 +72,22 @@ NEXTN_INLINE void add_dots(__m512i& sum, __m512i weights, const int8_t* four) {
   sum = _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(x.v));
 #else
   asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(weights), "m"(x));
+#endif
+}
+
+// sum += each lane's two 16-bit halves times the same two numbers, or times those of `pairs`.
+NEXTN_INLINE void add_pairs(__m512i& sum, __m512i halves, __m512i pairs) {
+  sum = _mm512_dpwssd_epi32(sum, halves, pairs);
+}
+NEXTN_INLINE void add_pairs(__m512i& sum, __m512i halves, const int16_t* two) {
+  struct [[gnu::packed, gnu::may_alias]] Two {
+    int32_t v;
+  };
+  const Two& x = *reinterpret_cast<const Two*>(two);
+#ifdef NEXTN_EMULATE_AVX512
+  sum = _mm512_dpwssd_epi32(sum, halves, _mm512_set1_epi32(x.v));
+#else
+  asm("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(halves), "m"(x));
 #endif
 }
 
@@ -134,6 +150,22 @@ NEXTN_INLINE __m512i join(__m512i low, __m512i high, int keep) {
   const __m512i nibble = _mm512_set1_epi8(15);
   return _mm512_and_si512(_mm512_ternarylogic_epi64(nibble, low, high, 0xca),
                           _mm512_set1_epi8(static_cast<char>(keep)));
+}
+
+// acc[m] += total[m] a d, a being row m's activation scale.
+template <int M>
+NEXTN_INLINE void add_scaled(const __m512i (&total)[M], const Acts& act, __m512 d, __m512 (&acc)[M]) {
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(total[m]), act.scale_of(m)), d, acc[m]);
+  }
+}
+template <int M>
+NEXTN_INLINE void subtract_scaled(const __m512i (&total)[M], const Acts& act, __m512 d, __m512 (&acc)[M]) {
+  NEXTN_UNROLL
+  for (int m = 0; m < M; m++) {
+    acc[m] = _mm512_fnmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(total[m]), act.scale_of(m)), d, acc[m]);
+  }
 }
 
 // Stores the outputs of tile t that the matrix has.

@@ -8,15 +8,9 @@
 //   8 MXFP4 Q4_1, Q5_1   the same, with w_i not negative, then acc = fma(m_b, a_b * float(s_b), acc)      s_b: sum of
 //   the block's q NVFP4        for each 32 inputs b, with a scale d_2b for the first 16 and d_2b+1 for the last:
 //                  acc = fma(fma(float(sum_last_16 w q), d_2b+1, float(sum_first_16 w q) * d_2b), a_b, acc)
-//   Q4_K, Q5_K   for each superblock of 256, ascending, with its sub-blocks b = 0..7 of 32:
-//                  block = fma(float(sum_i w_i q_i) * float(sc_b), a_b, block)      from 0; the product is exact
-//                  mins  = fma(float(m_b), a_b * float(s_b), mins)                  from 0
-//                  acc = fma(d, block, acc), then acc = fma(-dmin, mins, acc)
-//   the others   for each superblock (quant/superblock.h), with i_b = sc_2b sum_first_16 w q + sc_2b+1 sum_last_16 w q
-//   as of 256         an exact integer:
-//                  block = fma(float(i_b), a_b, block);  acc = fma(d, block, acc)
-//                and for Q2_K, with j_b = min_2b s_2b + min_2b+1 s_2b+1 exact, s_i now sums of 16:
-//                  mins = fma(float(j_b), a_b, mins);  acc = fma(-dmin, mins, acc)
+//   the others   for each superblock (quant/superblock.h), with its one scale a, the exact integer i = sum_g sc_g
+//   sum_16 w q as of 256         over its groups g of 16, and for Q2_K, Q4_K and Q5_K the exact j = sum_g min_g s_g:
+//                  acc = fma(float(i) * a, d, acc), then acc = fma(float(j) * a, -dmin, acc)
 //   F32 F16 BF16 p_j = fma(w_k, x_k, p_j) for j = k mod 4, k ascending; (p_0 + p_1) + (p_2 + p_3)
 #include "kernels/scalar/functions.h"
 
@@ -107,46 +101,6 @@ int fifth_bit_at(const uint8_t* word, int r, int i) {
   return (word[4 * r + i % 4] >> i / 4 & 1) << 4;
 }
 
-// The 6-bit scale and minimum of sub-block b; s: 12 scale bytes of 16 rows.
-void scale_and_min(const uint8_t* s, int r, int b, int* scale, int* min) {
-  auto at = [=](int j) { return s[j * kTileRows + r]; };
-  if (b < 4) {
-    *scale = at(b) & 63;
-    *min = at(b + 4) & 63;
-  } else {
-    *scale = (at(b + 4) & 15) | at(b - 4) >> 6 << 4;
-    *min = at(b + 4) >> 4 | at(b) >> 6 << 4;
-  }
-}
-
-// Superblocks of 8 x 32 with scales and minima. weight(block, r, b, i) is the weight of input i of sub-block b.
-template <class Weight>
-void matmul_scale_min(const MatmulArgs& args, int64_t tile_first, int64_t tile_last, int64_t block_bytes,
-                      const Weight& weight) {
-  const int64_t n_blocks = args.k / 256;
-  for_each_output(args, tile_first, tile_last, n_blocks * block_bytes, [&](const uint8_t* tile, int r, int m) {
-    float acc = 0;
-    for (int64_t s = 0; s < n_blocks; s++) {
-      const uint8_t* super = tile + s * block_bytes;
-      const int64_t at = m * args.k + s * 256;
-      float block = 0, mins = 0;
-      for (int b = 0; b < 8; b++) {
-        const int8_t* q = args.act.q + at + b * 32;
-        const float a = args.act.scale[at / 32 + b];
-        const int sum = args.act.sum[at / 16 + 2 * b] + args.act.sum[at / 16 + 2 * b + 1];
-        int scale, min, dot = 0;
-        scale_and_min(super + 4 * kTileRows, r, b, &scale, &min);
-        for (int i = 0; i < 32; i++) dot += weight(super, r, b, i) * q[i];
-        block = __builtin_fmaf(static_cast<float>(dot) * static_cast<float>(scale), a, block);
-        mins = __builtin_fmaf(static_cast<float>(min), a * static_cast<float>(sum), mins);
-      }
-      acc = __builtin_fmaf(half_at(super, r), block, acc);
-      acc = __builtin_fmaf(-half_at(super + 2 * kTileRows, r), mins, acc);
-    }
-    return acc;
-  });
-}
-
 // Superblocks, by way of the row's bytes in the file.
 void matmul_superblocks(const MatmulArgs& args, int64_t tile_first, int64_t tile_last, PackFormat format) {
   const int64_t n_blocks = args.k / kSuperBlock;
@@ -161,20 +115,16 @@ void matmul_superblocks(const MatmulArgs& args, int64_t tile_first, int64_t tile
         read_superblock(dtype_of(format), bytes, w);
         for (int m = 0; m < args.n_rows; m++) {
           const int64_t at = m * args.k + s * kSuperBlock;
-          float block = 0, mins = 0;
-          for (int b = 0; b < 8; b++) {
-            int scaled = 0, min = 0;
-            for (int g = 2 * b; g < 2 * b + 2; g++) {
-              int dot = 0;
-              for (int i = 16 * g; i < 16 * g + 16; i++) dot += w.q[i] * args.act.q[at + i];
-              scaled += w.scale[g] * dot;
-              min += w.min[g] * args.act.sum[at / 16 + g];
-            }
-            block = __builtin_fmaf(static_cast<float>(scaled), args.act.scale[at / 32 + b], block);
-            mins = __builtin_fmaf(static_cast<float>(min), args.act.scale[at / 32 + b], mins);
+          int scaled = 0, min = 0;
+          for (int g = 0; g < kSuperBlock / 16; g++) {
+            int dot = 0;
+            for (int i = 16 * g; i < 16 * g + 16; i++) dot += w.q[i] * args.act.q[at + i];
+            scaled += w.scale[g] * dot;
+            min += w.min[g] * args.act.sum[at / 16 + g];
           }
-          acc[m] = __builtin_fmaf(w.d, block, acc[m]);
-          if (format == PackFormat::kQ2_K) acc[m] = __builtin_fmaf(-w.dmin, mins, acc[m]);
+          const float a = args.act.scale[at / kActBlock];
+          acc[m] = __builtin_fmaf(static_cast<float>(scaled) * a, w.d, acc[m]);
+          if (has_minima(dtype_of(format))) acc[m] = __builtin_fmaf(static_cast<float>(min) * a, -w.dmin, acc[m]);
         }
       }
       for (int m = 0; m < args.n_rows; m++) args.y[m * args.y_stride + t * kTileRows + r] = acc[m];
@@ -270,18 +220,11 @@ void matmul_nvfp4(const MatmulArgs& args, int64_t tile_first, int64_t tile_last)
 }
 
 void matmul_q4_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  matmul_scale_min(args, tile_first, tile_last, 144 * kTileRows, [](const uint8_t* super, int r, int b, int i) {
-    return byte_at(super + 16 * kTileRows, r, b / 2 * 32 + i) >> b % 2 * 4 & 15;
-  });
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kQ4_K);
 }
-
 void matmul_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  matmul_scale_min(args, tile_first, tile_last, 176 * kTileRows, [](const uint8_t* super, int r, int b, int i) {
-    const int low = byte_at(super + 48 * kTileRows, r, b / 2 * 32 + i) >> b % 2 * 4 & 15;
-    return low | (byte_at(super + 16 * kTileRows, r, i) >> b & 1) << 4;
-  });
+  matmul_superblocks(args, tile_first, tile_last, PackFormat::kQ5_K);
 }
-
 void matmul_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   matmul_superblocks(args, tile_first, tile_last, PackFormat::kQ6_K);
 }
