@@ -43,7 +43,7 @@ struct Options {
   int64_t mib = 384;
 };
 
-constexpr int kMaxRows = 64;
+constexpr int kMaxRows = 512;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -131,9 +131,24 @@ struct Activations {
   std::vector<int16_t> sum;
 };
 
-// Tile by tile in blocks of at most 8 rows of nearly equal size; the tile stays in cache between blocks.
-void run_tiles(MatmulFn matmul, MatmulArgs args, const Activations& act, int n_rows, int64_t first, int64_t last) {
+// Tile by tile in blocks of at most 8 rows of nearly equal size; the tile stays in cache between blocks. Or all tiles
+// in blocks of many rows, where there is a kernel for so many.
+void run_tiles(const KernelTable& table, PackFormat format, MatmulArgs args, const Activations& act, int n_rows,
+               int64_t first, int64_t last) {
+  const MatmulFn matmul = table.matmul[static_cast<int>(format)], many = table.matmul_many[static_cast<int>(format)];
   if (n_rows <= kMaxMatmulRows) return matmul(args, first, last);
+  if (many != nullptr && n_rows >= kMinManyRows) {
+    const int n_blocks = (n_rows + kMaxManyRows - 1) / kMaxManyRows;
+    float* const y = args.y;
+    for (int b = 0; b < n_blocks; b++) {
+      const int m0 = n_rows * b / n_blocks;
+      args.act = act.from(m0);
+      args.n_rows = n_rows * (b + 1) / n_blocks - m0;
+      args.y = y + m0 * args.y_stride;
+      many(args, first, last);
+    }
+    return;
+  }
   const int n_blocks = (n_rows + kMaxMatmulRows - 1) / kMaxMatmulRows;
   float* y = args.y;
   for (int64_t t = first; t < last; t++) {
@@ -192,7 +207,7 @@ void bench(const KernelTable& table, const Options& options, PackFormat format, 
         const double start = now();
         for (int64_t c = 0; c < copies; c++) {
           pool.run(n_chunks, [&](int piece) {
-            run_tiles(matmul, args(c, m), act, m, piece * chunk, std::min(n_tiles, (piece + 1) * chunk));
+            run_tiles(table, format, args(c, m), act, m, piece * chunk, std::min(n_tiles, (piece + 1) * chunk));
           });
         }
         t[i] = (now() - start) / static_cast<double>(copies);

@@ -1,6 +1,19 @@
 #include "base/cpu_features.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 namespace nextn {
+
+namespace {
+
+// Linux gives the registers of AMX to a process that asks for them, once for all its threads.
+bool ask_for_tiles() noexcept {
+  constexpr int kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
+  return syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0;
+}
+
+}  // namespace
 
 // __builtin_cpu_supports looks at XCR0 too, so a system that does not save the wide registers counts as not having
 // them.
@@ -12,6 +25,7 @@ CpuFeatures cpu_features() noexcept {
   f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
              __builtin_cpu_supports("avx512vnni");
+  f.amx = f.avx512 && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") && ask_for_tiles();
   return f;
 }
 

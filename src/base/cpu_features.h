@@ -1,4 +1,4 @@
-// What this CPU and operating system can run, read once from CPUID. Built without instruction-set flags.
+// What this CPU and operating system can run, read from CPUID. Built without instruction-set flags.
 #pragma once
 
 namespace nextn {
@@ -6,6 +6,7 @@ namespace nextn {
 struct CpuFeatures {
   bool avx2;    // AVX2, FMA, F16C and BMI2, and the system saves ymm registers
   bool avx512;  // the above and AVX-512 F, BW, VL, DQ and VNNI, and the system saves zmm registers
+  bool amx;     // the above and AMX with 8-bit integers, and the system lets this process use it
 };
 
 CpuFeatures cpu_features() noexcept;

@@ -18,6 +18,8 @@ namespace nextn {
 constexpr int kNumericsVersion = 2;
 
 constexpr int kMaxMatmulRows = 8;  // activation rows of one matmul call
+constexpr int kMinManyRows = 16;   // of one matmul_many call
+constexpr int kMaxManyRows = 256;  //
 constexpr int kActBlock = 32;      // inputs that share an activation scale, at least
 constexpr int kKvPiece = 256;      // positions of one attention piece; cuts are at absolute multiples (D11)
 constexpr int kMaxHeadDim = 512;   // of attention
@@ -38,7 +40,7 @@ struct MatmulArgs {
   int64_t k;
   int64_t n_out;  // outputs of the matrix; the last tile may have fewer than 16
   ActRows act;
-  int n_rows;        // 1..8
+  int n_rows;        // 1..8, of matmul_many 16..256
   float* y;          // (n_rows, y_stride)
   int64_t y_stride;  // floats from one row of y to the next
 };
@@ -147,8 +149,9 @@ struct SketchArgs {
 using SketchFn = void (*)(const SketchArgs& args, int64_t tile_first, int64_t tile_last);
 
 struct KernelTable {
-  const char* isa;  // "scalar" | "avx2" | "avx512"
+  const char* isa;  // "scalar" | "avx2" | "avx512" | "amx"
   MatmulFn matmul[kNumPackFormats];
+  MatmulFn matmul_many[kNumPackFormats];  // the same products of more rows at a time; null for none
   QuantizeFn quantize;
   RmsNormFn rms_norm;
   GatedRmsNormFn gated_rms_norm;
@@ -174,7 +177,8 @@ const KernelTable& kernels();
 }
 namespace avx512 {
 const KernelTable& kernels();
-}
+const KernelTable& kernels_with_amx();
+}  // namespace avx512
 
 // The table this machine runs: the best it has, or the one named by `force` (the environment's NEXTN_ISA; empty for
 // none). Throws Error{kUsage} for a name that is unknown or that the CPU lacks.

@@ -81,7 +81,8 @@ std::vector<uint8_t> random_rows(PackFormat format, int64_t n_rows, int64_t k, S
 
 // A weight matrix in tiles that start at an odd address, and activations quantised by the scalar twin.
 struct Problem {
-  Problem(PackFormat format, int64_t n_out, int64_t k, uint32_t seed, Scales scales = Scales::kUsual, float x_scale = 1)
+  Problem(PackFormat format, int64_t n_out, int64_t k, uint32_t seed, Scales scales = Scales::kUsual, float x_scale = 1,
+          int64_t n_rows = kMaxMatmulRows)
       : format(format), n_out(n_out), k(k), n_tiles((n_out + 15) / 16), random(seed) {
     const DTypeInfo& info = dtype_info(dtype_of(format));
     row_bytes = static_cast<size_t>(k / info.block_values) * info.block_bytes;
@@ -91,7 +92,7 @@ struct Problem {
       pack_tile(format, &rows[t * 16 * row_bytes], row_bytes, static_cast<int>(std::min<int64_t>(16, n_out - t * 16)),
                 k, &tiles[3 + t * tile_bytes(format, k)]);
     }
-    x.resize(kMaxMatmulRows * k);
+    x.resize(n_rows * k);
     for (auto& value : x) value = x_scale * random_value(random);
     quantize_all();
   }
@@ -115,10 +116,13 @@ struct Problem {
 
   // Rows [first_row, first_row + n_rows) of the product, packed; fails if anything outside of it was written.
   std::vector<float> run(const KernelTable& table, int first_row, int n_rows) const {
+    return run(table.matmul[static_cast<int>(format)], first_row, n_rows);
+  }
+  std::vector<float> run(MatmulFn matmul, int first_row, int n_rows) const {
     const float untouched = -12345.0f;
     const int64_t stride = n_out + 3;
     std::vector<float> y(n_rows * stride + 1, untouched), out;
-    table.matmul[static_cast<int>(format)](args(first_row, n_rows, &y[1], stride), 0, n_tiles);
+    matmul(args(first_row, n_rows, &y[1], stride), 0, n_tiles);
     EXPECT_EQ(y[0], untouched);
     for (int m = 0; m < n_rows; m++) {
       out.insert(out.end(), &y[1 + m * stride], &y[1 + m * stride] + n_out);
@@ -192,13 +196,36 @@ TEST_P(Matmul, ExtremeScalesGiveTheSameBits) {
   }
 }
 
+// The kernels of many rows, where there are any, give what those of few do.
+TEST_P(Matmul, ManyRowsGiveTheSameBits) {
+  const int format = static_cast<int>(GetParam());
+  for (Scales scales : {Scales::kUsual, Scales::kHuge}) {
+    for (int64_t n_out : {1, 16, 33, 50, 64}) {
+      const Problem p(GetParam(), n_out, widths().back(), static_cast<uint32_t>(n_out), scales, 1, kMaxManyRows);
+      std::vector<float> expected;
+      for (int m = 0; m < kMaxManyRows; m += kMaxMatmulRows) {
+        const std::vector<float> rows = p.run(scalar::kernels(), m, kMaxMatmulRows);
+        expected.insert(expected.end(), rows.begin(), rows.end());
+      }
+      for (const KernelTable* table : tables()) {
+        const MatmulFn many = table->matmul_many[format];
+        for (int m : {16, 17, 31, 32, 100, 256}) {
+          if (many == nullptr) continue;
+          const std::vector<float> first(expected.begin(), expected.begin() + m * n_out);
+          ASSERT_TRUE(same_bits(p.run(many, 0, m), first)) << table->isa << " n " << n_out << " m " << m;
+        }
+      }
+    }
+  }
+}
+
 class IntegerMatmul : public Matmul {};
 
 // All quants at the ends of their ranges: here a 16-bit sum would saturate, were one too many added.
 TEST_P(IntegerMatmul, QuantsAtTheEndsOfTheirRanges) {
   for (int weight : {0x00, 0x7f, 0x80, 0xff}) {
     for (int act : {127, -127}) {
-      Problem p(GetParam(), 16, 256, 5);
+      Problem p(GetParam(), 16, 256, 5, Scales::kUsual, 1, kMinManyRows);
       const DTypeInfo& info = dtype_info(dtype_of(GetParam()));
       for (uint8_t& byte : p.rows) byte = static_cast<uint8_t>(weight);
       for (size_t at = 0; at < p.rows.size(); at += info.block_bytes) {
@@ -216,6 +243,9 @@ TEST_P(IntegerMatmul, QuantsAtTheEndsOfTheirRanges) {
           for (float y : p.run(*table, 0, m))
             ASSERT_EQ(y, static_cast<float>(expected)) << table->isa << " " << weight << " " << act;
         }
+        const MatmulFn many = table->matmul_many[static_cast<int>(GetParam())];
+        if (many == nullptr) continue;
+        for (float y : p.run(many, 0, kMinManyRows)) ASSERT_EQ(y, static_cast<float>(expected)) << weight << " " << act;
       }
     }
   }

@@ -13,9 +13,10 @@ inline std::vector<const KernelTable*> tables() {
   std::vector<const KernelTable*> all = {&scalar::kernels()};
   if (cpu_features().avx2) all.push_back(&avx2::kernels());
 #ifdef NEXTN_EMULATE_AVX512
-  if (cpu_features().avx2) all.push_back(&avx512::kernels());
+  if (cpu_features().avx2) all.push_back(&avx512::kernels_with_amx());
 #else
   if (cpu_features().avx512) all.push_back(&avx512::kernels());
+  if (cpu_features().amx) all.push_back(&avx512::kernels_with_amx());
 #endif
   return all;
 }

@@ -231,7 +231,7 @@ TEST(AttentionOp, NormRopeStoreIsItsParts) {
   }
 }
 
-TEST(AttentionOp, HeadsAreGatedThenQuantised) {
+TEST(AttentionOp, HeadsAreGated) {
   ThreadPool pool(2);
   Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
   const Cache cache(ctx, KvType::kF16, KvType::kF16, 20);
@@ -245,16 +245,34 @@ TEST(AttentionOp, HeadsAreGatedThenQuantised) {
     const double gate = qg[i / kDim * kQStride + kDim + i % kDim];
     EXPECT_NEAR(out[i], ungated[i] / (1 + std::exp(-gate)), 1e-6);
   }
-  ASSERT_EQ(ctx.act.source, out.data());
-  const int64_t width = kHeads * kDim;
-  std::vector<int8_t> q(width);
-  std::vector<float> scale(width / kActBlock);
-  std::vector<int16_t> sum(width / 16);
-  for (int r = 0; r < 2; r++) {
-    ctx.kernels.quantize(&out[r * width], width, ctx.act.block(width), q.data(), scale.data(), sum.data());
-    EXPECT_EQ(std::memcmp(q.data(), ctx.act.q(r, width), q.size()), 0);
-    EXPECT_EQ(std::memcmp(scale.data(), ctx.act.scale(r, width), scale.size() * sizeof(float)), 0);
-    EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, width), sum.size() * sizeof(int16_t)), 0);
+}
+
+// Blocks of activations that are a part of a head, a group of heads, and several groups.
+TEST(AttentionOp, WhatComesOutIsQuantisedInWholeBlocks) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  const Cache cache(ctx, KvType::kF16, KvType::kF16, 20);
+  for (const int n_heads : {6, 8, 4}) {
+    for (const int n_rows : {2, 60}) {
+      const int64_t width = n_heads * kDim;
+      std::vector<ops::AttentionRow> rows;
+      for (int r = 0; r < n_rows; r++) rows.push_back({300 + r, cache.view});
+      std::vector<float> qg = random_floats(n_rows * 2 * width, 21), out(static_cast<size_t>(n_rows * width));
+      ctx.act = ActBuffer(n_rows, width);
+      ops::attend_q8(ctx, TensorView(out.data(), n_rows, width), TensorView(qg.data(), n_rows, 2 * width),
+                     {n_heads, kKvHeads, kDim, kScale, true}, rows);
+      ASSERT_EQ(ctx.act.source, out.data());
+      std::vector<int8_t> q(width);
+      std::vector<float> scale(width / kActBlock);
+      std::vector<int16_t> sum(width / 16);
+      for (int r = 0; r < n_rows; r++) {
+        SCOPED_TRACE(std::to_string(n_heads) + " heads, row " + std::to_string(r) + " of " + std::to_string(n_rows));
+        ctx.kernels.quantize(&out[r * width], width, ctx.act.block(width), q.data(), scale.data(), sum.data());
+        EXPECT_EQ(std::memcmp(q.data(), ctx.act.q(r, width), q.size()), 0);
+        EXPECT_EQ(std::memcmp(scale.data(), ctx.act.scale(r, width), scale.size() * sizeof(float)), 0);
+        EXPECT_EQ(std::memcmp(sum.data(), ctx.act.sum(r, width), sum.size() * sizeof(int16_t)), 0);
+      }
+    }
   }
 }
 

@@ -20,14 +20,16 @@ void quantize(Ctx& ctx, const TensorView& x) noexcept {
   quantize_rows(ctx, x);
 }
 
-// Tiles [first, last) of w for all rows of x. Where there are many rows, as many tiles at a time as stay in a core's
-// second level of cache while the blocks of rows pass over them: the rows of a prompt may have to come from beyond it.
+// Tiles [first, last) of w for all rows of x. Where there are many rows but no kernel for them, as many tiles at a time
+// as stay in a core's second level of cache while the blocks of rows pass over them: the rows of a prompt may have to
+// come from beyond it.
 void multiply(Ctx& ctx, const TensorView& x, const TensorView& y, const Weight& w, int64_t first,
               int64_t last) noexcept {
   constexpr int64_t kCacheBytes = 256 << 10;
   const int64_t tile = static_cast<int64_t>(tile_bytes(w.format, w.k));
-  const int64_t at_once = x.rows <= kMaxMatmulRows ? last - first : std::max<int64_t>(1, kCacheBytes / tile);
-  multiply_tiles(ctx, w, first, last, at_once, y, [&](int64_t r, int) -> ActRows {
+  const bool all = x.rows <= kMaxMatmulRows || RowKernel(ctx, w, x.rows, x.rows).many;
+  const int64_t at_once = all ? last - first : std::max<int64_t>(1, kCacheBytes / tile);
+  multiply_tiles(ctx, w, first, last, at_once, y, x.rows, [&](int64_t r, int) -> ActRows {
     return {x.row(r), ctx.act.q(r, w.k), ctx.act.scale(r, w.k), ctx.act.sum(r, w.k)};
   });
 }

@@ -11,9 +11,15 @@
 
 namespace nextn::ops {
 
+namespace {
+
+constexpr int64_t kGatheredRows = 64;  // that are brought together at a time, at most
+
+}  // namespace
+
 size_t MoeShape::gathered_bytes() const noexcept {
-  const size_t floats = static_cast<size_t>(kMaxMatmulRows * n_embd) * sizeof(float);
-  return n_experts == 0 ? 0 : floats + ActBuffer::size_bytes(kMaxMatmulRows, n_embd);
+  const size_t floats = static_cast<size_t>(kGatheredRows * n_embd) * sizeof(float);
+  return n_experts == 0 ? 0 : floats + ActBuffer::size_bytes(kGatheredRows, n_embd);
 }
 
 // ------------------------------------------------------------------------------------------------ routing
@@ -172,9 +178,9 @@ class Gather {
     }
     if (slot_ == nullptr) slot_ = ctx_.rows.take();
     float* const x = reinterpret_cast<float*>(slot_);
-    float* const scale = x + kMaxMatmulRows * k;
-    int16_t* const sum = reinterpret_cast<int16_t*>(scale + kMaxMatmulRows * (k / kActBlock));
-    int8_t* const q = reinterpret_cast<int8_t*>(sum + kMaxMatmulRows * (k / 16));
+    float* const scale = x + kGatheredRows * k;
+    int16_t* const sum = reinterpret_cast<int16_t*>(scale + kGatheredRows * (k / kActBlock));
+    int8_t* const q = reinterpret_cast<int8_t*>(sum + kGatheredRows * (k / 16));
     if (r != gathered_) {
       gathered_ = r;
       const bool floats = reads_floats(e_.gate.format) || reads_floats(e_.up.format);
@@ -205,8 +211,8 @@ void gate_and_up(Ctx& ctx, const TensorView& gate, const TensorView& up, ActBuff
                  const Expert& e, int64_t first, int64_t last, bool whole_blocks) noexcept {
   Gather gather(ctx, h, e);
   const auto rows_at = [&](int64_t r, int n) { return gather(r, n); };
-  multiply_tiles(ctx, e.gate, first, last, last - first, gate.rows_from(e.first, e.n), rows_at);
-  multiply_tiles(ctx, e.up, first, last, last - first, up.rows_from(e.first, e.n), rows_at);
+  multiply_tiles(ctx, e.gate, first, last, last - first, gate.rows_from(e.first, e.n), kGatheredRows, rows_at);
+  multiply_tiles(ctx, e.up, first, last, last - first, up.rows_from(e.first, e.n), kGatheredRows, rows_at);
   const int64_t at = first * kTileRows, n = std::min(last * kTileRows, e.gate.n_out) - at;
   for (int64_t r = e.first; r < e.first + e.n; r++) {
     ctx.kernels.swiglu(gate.row(r) + at, gate.row(r) + at, up.row(r) + at, static_cast<int>(n));
@@ -220,10 +226,11 @@ constexpr int64_t kDownTiles = 16;  // of the down projection at a time, at most
 void add_down(Ctx& ctx, const TensorView& y, const TensorView& inner, ActBuffer& act, const Expert& e, int64_t first,
               int64_t last) noexcept {
   const auto add = [&](const Weight& w, int64_t tile) {
-    alignas(64) float out[kMaxMatmulRows * kDownTiles * kTileRows];
-    for (int64_t r = 0; r < e.n; r += kMaxMatmulRows) {
-      const TensorView o(out, std::min<int64_t>(kMaxMatmulRows, e.n - r), w.n_out);
-      multiply_packed(ctx, w, 0, w.n_tiles(), w.n_tiles(), o, [&](int64_t, int) -> ActRows {
+    alignas(64) float out[kGatheredRows * kDownTiles * kTileRows];
+    const int64_t at_once = RowKernel(ctx, w, e.n, kGatheredRows).n_rows;
+    for (int64_t r = 0; r < e.n; r += at_once) {
+      const TensorView o(out, std::min(at_once, e.n - r), w.n_out);
+      multiply_packed(ctx, w, 0, w.n_tiles(), w.n_tiles(), o, at_once, [&](int64_t, int) -> ActRows {
         const int64_t at = e.first + r;
         return {inner.row(at), act.q(at, w.k), act.scale(at, w.k), act.sum(at, w.k)};
       });

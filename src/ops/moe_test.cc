@@ -169,11 +169,13 @@ struct Mixture {
 
 constexpr MoeShape kOdd = {.n_experts = 7, .n_used = 3, .n_embd = 100, .n_ff = 35, .n_ff_shared = 50};
 constexpr MoeShape kBlocks = {.n_experts = 16, .n_used = 4, .n_embd = 288, .n_ff = 96, .n_ff_shared = 160};
+constexpr MoeShape kWideBlocks = {.n_experts = 8, .n_used = 3, .n_embd = 256, .n_ff = 512, .n_ff_shared = 256};
 
 TEST(MoeOp, AgreesWithDoubles) {
   ThreadPool pool(2);
-  for (const auto& [base, type, bound] : {std::tuple{kOdd, DType::kF32, 1e-5}, std::tuple{kBlocks, DType::kF32, 1e-5},
-                                          std::tuple{kBlocks, DType::kQ8_0, 0.03}}) {
+  for (const auto& [base, type, bound] :
+       {std::tuple{kOdd, DType::kF32, 1e-5}, std::tuple{kBlocks, DType::kF32, 1e-5},
+        std::tuple{kBlocks, DType::kQ8_0, 0.03}, std::tuple{kWideBlocks, DType::kQ8_0, 0.05}}) {
     for (const Gating gating : {Gating::kSoftmax, Gating::kSigmoid, Gating::kSoftmaxOfChosen}) {
       for (int variant = 0; variant < 4; variant++) {
         SCOPED_TRACE(testing::Message() << static_cast<int>(type) << ", gating " << static_cast<int>(gating)
@@ -206,7 +208,8 @@ TEST(MoeOp, AgreesWithDoubles) {
 
 TEST(MoeOp, ARowIsTheSameInAnyCompany) {
   ThreadPool one(1), three(3);
-  for (const auto& [base, type] : {std::pair{kOdd, DType::kF32}, std::pair{kBlocks, DType::kQ8_0}}) {
+  for (const auto& [base, type] :
+       {std::pair{kOdd, DType::kF32}, std::pair{kBlocks, DType::kQ8_0}, std::pair{kWideBlocks, DType::kQ8_0}}) {
     MoeShape shape = base;
     shape.normalise = true;
     const Mixture m(shape, type, false, true);
@@ -236,7 +239,8 @@ TEST(MoeOp, ARowIsTheSameInAnyCompany) {
 // Gate and up in one tensor, and weights that are left in the file, compute the same bits.
 TEST(MoeOp, HoweverTheWeightsLie) {
   ThreadPool pool(2);
-  for (const auto& [shape, type] : {std::pair{kOdd, DType::kF32}, std::pair{kBlocks, DType::kQ8_0}}) {
+  for (const auto& [shape, type] :
+       {std::pair{kOdd, DType::kF32}, std::pair{kBlocks, DType::kQ8_0}, std::pair{kWideBlocks, DType::kQ8_0}}) {
     Mixture m(shape, type, true, true);
     std::mt19937 random(13);
     const std::vector<float> h = random_floats(20 * shape.n_embd, random), x = random_floats(20 * shape.n_embd, random);

@@ -12,17 +12,38 @@
 
 namespace nextn::ops {
 
+// The kernel for products of w with n rows and how many rows it takes at a time, at most `most` and all blocks of
+// nearly the same size.
+struct RowKernel {
+  RowKernel(const Ctx& ctx, const Weight& w, int64_t n, int64_t most) noexcept {
+    const int format = static_cast<int>(w.format);
+    matmul = ctx.kernels.matmul_many[format];
+    many = matmul != nullptr && std::min(n, most) >= kMinManyRows;
+    if (!many) matmul = ctx.kernels.matmul[format];
+    if (many) most = std::min<int64_t>(most, std::clamp<int64_t>(kRowBytes / w.k, kMinManyRows, kMaxManyRows));
+    if (!many) most = std::min<int64_t>(most, kMaxMatmulRows);
+    n_rows = n <= most ? n : many ? (n - 1) / ((n + most - 1) / most) + 1 : most;
+  }
+
+  static constexpr int64_t kRowBytes = 1 << 20;  // of rows that stay in a core's second level of cache
+
+  MatmulFn matmul;
+  bool many;  // more than kMaxMatmulRows
+  int64_t n_rows;
+};
+
 // y = rows times the tiles [first, last) of w, at_once tiles for all rows before the next ones; in blocks of at most
-// kMaxMatmulRows rows, for which rows_at(r, n) gives rows r .. r + n - 1. w is one matrix, in tiles.
+// `most` rows, for which rows_at(r, n) gives rows r .. r + n - 1. w is one matrix, in tiles.
 template <class RowsAt>
 void multiply_packed(const Ctx& ctx, const Weight& w, int64_t first, int64_t last, int64_t at_once, const TensorView& y,
-                     const RowsAt& rows_at) noexcept {
+                     int64_t most, const RowsAt& rows_at) noexcept {
+  const RowKernel kernel(ctx, w, y.rows, most);
   NEXTN_CHECK(ctx.act.block(w.k) == kSuperBlock || dtype_info(dtype_of(w.format)).block_values < kSuperBlock);
   for (int64_t tile = first; tile < last; tile += at_once) {
-    for (int64_t r = 0; r < y.rows; r += kMaxMatmulRows) {
-      const int n = static_cast<int>(std::min<int64_t>(kMaxMatmulRows, y.rows - r));
+    for (int64_t r = 0; r < y.rows; r += kernel.n_rows) {
+      const int n = static_cast<int>(std::min(kernel.n_rows, y.rows - r));
       const MatmulArgs args = {w.tiles, w.k, w.n_out, rows_at(r, n), n, y.row(r), y.stride};
-      ctx.kernels.matmul[static_cast<int>(w.format)](args, tile, std::min(last, tile + at_once));
+      kernel.matmul(args, tile, std::min(last, tile + at_once));
     }
     if (w.scales == nullptr) continue;
     const int64_t end = std::min(w.n_out, std::min(last, tile + at_once) * kTileRows);
@@ -60,10 +81,10 @@ void for_tiles_in_file(Ctx& ctx, const Weight& w, int64_t first, int64_t last, c
 // multiply_packed, or tile by tile for a matrix that is left in the file.
 template <class RowsAt>
 void multiply_tiles(Ctx& ctx, const Weight& w, int64_t first, int64_t last, int64_t at_once, const TensorView& y,
-                    const RowsAt& rows_at) noexcept {
-  if (w.tiles != nullptr) return multiply_packed(ctx, w, first, last, at_once, y, rows_at);
+                    int64_t most, const RowsAt& rows_at) noexcept {
+  if (w.tiles != nullptr) return multiply_packed(ctx, w, first, last, at_once, y, most, rows_at);
   for_tiles_in_file(ctx, w, first, last, [&](const Weight& one, int64_t tile) {
-    multiply_packed(ctx, one, 0, 1, 1, y.columns(tile * kTileRows, one.n_out), rows_at);
+    multiply_packed(ctx, one, 0, 1, 1, y.columns(tile * kTileRows, one.n_out), most, rows_at);
   });
 }
 

@@ -150,7 +150,7 @@ class Usage(Case):
                 result = nextn(*args)
                 self.assertEqual((result.rc, result.err), (0, ""))
                 self.assertTrue(result.out.endswith("\n"))
-        self.assertRegex(nextn("--version").out, r"^nextn \d+\.\d+\.\d+ \((scalar|avx2|avx512)\)\n$")
+        self.assertRegex(nextn("--version").out, r"^nextn \d+\.\d+\.\d+ \((scalar|avx2|avx512|amx)\)\n$")
 
     def test_unknown_flags_and_arguments(self):
         for command in ("run", "bench", "inspect", "selftest"):
@@ -670,9 +670,9 @@ class SameText(Case):
 
     def test_instruction_sets(self):
         for model in (MIXED, Q4):
-            flags = ["-p", PROMPT, "-n", 16, "-s", 7, "--temp", 1.2]
+            flags = ["-p", 8 * PROMPT, "-n", 16, "-s", 7, "--temp", 1.2]  # a prompt of many rows
             want = self.digests(*flags, model=model)
-            for isa in ("scalar", "avx2"):
+            for isa in ("scalar", "avx2", "avx512", "amx"):
                 if nextn("--version", env={"NEXTN_ISA": isa}).rc == 0:
                     self.assertEqual(self.digests(*flags, model=model, env={"NEXTN_ISA": isa}), want, isa)
 

@@ -1,5 +1,5 @@
 // Stands in for the compiler's header where kernels/avx512 is built for a CPU without AVX-512 (NEXTN_EMULATE_AVX512):
-// SIMDe's emulation, and the intrinsics that SIMDe 0.7.4 lacks, each as two halves of 256 bits.
+// SIMDe's emulation, the intrinsics that SIMDe 0.7.4 lacks, each as two halves of 256 bits, and the registers of AMX.
 #pragma once
 
 #include_next <immintrin.h>
@@ -51,9 +51,11 @@ static inline __m128i cvtepi32_epi8(simde__m512i a) {
   for (int i = 0; i < 16; i++) to[i] = static_cast<int8_t>(from[i]);
   return _mm_load_si128(reinterpret_cast<const __m128i*>(to));
 }
+static inline simde__m512i cvtps_epi32(simde__m512 a) {
+  return ints(_mm256_cvtps_epi32(half(a, 0)), _mm256_cvtps_epi32(half(a, 1)));
+}
 static inline simde__m512i maskz_cvtps_epi32(__mmask16 mask, simde__m512 a) {
-  const simde__m512i all = ints(_mm256_cvtps_epi32(half(a, 0)), _mm256_cvtps_epi32(half(a, 1)));
-  return simde_mm512_maskz_mov_epi32(mask, all);
+  return simde_mm512_maskz_mov_epi32(mask, cvtps_epi32(a));
 }
 static inline simde__m512 maskz_loadu_ps(__mmask16 mask, const void* p) {
   float all[16] = {};
@@ -100,6 +102,58 @@ static inline uint32_t reduce_max_epu32(simde__m512i a) {
   return most;
 }
 
+static inline simde__m512i cvtepi16_epi32(__m256i a) {
+  return ints(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(a)), _mm256_cvtepi16_epi32(_mm256_extracti128_si256(a, 1)));
+}
+static inline __m128i cvtepi32_epi16(__m256i a) {
+  alignas(32) int32_t from[8];
+  alignas(16) int16_t to[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(from), a);
+  for (int i = 0; i < 8; i++) to[i] = static_cast<int16_t>(from[i]);
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(to));
+}
+
+// The registers of AMX, and what the last LDTILECFG said of them.
+struct Tile {
+  int rows, row_bytes;
+  uint8_t bytes[16][64];
+};
+inline Tile tiles[8];
+
+static inline void tile_loadconfig(const void* config) {
+  const uint8_t* const c = static_cast<const uint8_t*>(config);
+  for (int i = 0; i < 8; i++) tiles[i] = {c[48 + i], c[16 + 2 * i], {}};
+}
+static inline void tile_zero(int i) {
+  std::memset(tiles[i].bytes, 0, sizeof tiles[i].bytes);
+}
+static inline void tile_loadd(int i, const void* from, int64_t stride) {
+  tile_zero(i);
+  for (int r = 0; r < tiles[i].rows; r++) {
+    std::memcpy(tiles[i].bytes[r], static_cast<const char*>(from) + r * stride,
+                static_cast<size_t>(tiles[i].row_bytes));
+  }
+}
+static inline void tile_stored(int i, void* to, int64_t stride) {
+  for (int r = 0; r < tiles[i].rows; r++) {
+    std::memcpy(static_cast<char*>(to) + r * stride, tiles[i].bytes[r], static_cast<size_t>(tiles[i].row_bytes));
+  }
+}
+// a holds signed bytes, b bytes of type B.
+template <class B>
+static inline void tile_dot_products(int to, int a, int b) {
+  for (int m = 0; m < tiles[to].rows; m++) {
+    for (int n = 0; n < tiles[to].row_bytes / 4; n++) {
+      int32_t sum;
+      std::memcpy(&sum, tiles[to].bytes[m] + 4 * n, sizeof sum);
+      for (int k = 0; k < tiles[a].row_bytes; k++) {
+        sum += static_cast<int8_t>(tiles[a].bytes[m][k]) * static_cast<B>(tiles[b].bytes[k / 4][4 * n + k % 4]);
+      }
+      std::memcpy(tiles[to].bytes[m] + 4 * n, &sum, sizeof sum);
+    }
+  }
+}
+
 }  // namespace nextn::emulated
 
 #define _mm512_cvtepi32_ps ::nextn::emulated::cvtepi32_ps
@@ -108,6 +162,7 @@ static inline uint32_t reduce_max_epu32(simde__m512i a) {
 #define _mm512_cvtepu16_epi32 ::nextn::emulated::cvtepu16_epi32
 #define _mm512_cvtph_ps ::nextn::emulated::cvtph_ps
 #define _mm512_cvtepi32_epi8 ::nextn::emulated::cvtepi32_epi8
+#define _mm512_cvtps_epi32 ::nextn::emulated::cvtps_epi32
 #define _mm512_maskz_cvtps_epi32 ::nextn::emulated::maskz_cvtps_epi32
 #define _mm512_maskz_loadu_ps ::nextn::emulated::maskz_loadu_ps
 #define _mm512_mask_storeu_ps ::nextn::emulated::mask_storeu_ps
@@ -120,3 +175,19 @@ static inline uint32_t reduce_max_epu32(simde__m512i a) {
 #define _mm512_reduce_max_epu32 ::nextn::emulated::reduce_max_epu32
 #undef _mm512_extractf32x8_ps
 #define _mm512_extractf32x8_ps(a, i) ::nextn::emulated::half(a, i)
+#define _mm512_cvtepi16_epi32 ::nextn::emulated::cvtepi16_epi32
+#define _mm256_cvtepi32_epi16 ::nextn::emulated::cvtepi32_epi16
+#undef _tile_loadconfig
+#undef _tile_release
+#undef _tile_zero
+#define _tile_loadconfig ::nextn::emulated::tile_loadconfig
+#define _tile_release()
+#define _tile_zero ::nextn::emulated::tile_zero
+#undef _tile_loadd
+#undef _tile_stored
+#undef _tile_dpbsud
+#undef _tile_dpbssd
+#define _tile_loadd ::nextn::emulated::tile_loadd
+#define _tile_stored ::nextn::emulated::tile_stored
+#define _tile_dpbsud ::nextn::emulated::tile_dot_products<uint8_t>
+#define _tile_dpbssd ::nextn::emulated::tile_dot_products<int8_t>

@@ -6,4 +6,21 @@ namespace nextn::avx512 {
 
 #include "kernels/functions.inc"
 
+// With AMX: amx.h.
+void matmul_many_q4_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_iq4_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_q2_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_q3_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_iq2_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_iq2_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_iq2_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_iq3_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_iq3_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_iq1_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_iq1_m(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_tq1_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_many_tq2_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+
 }  // namespace nextn::avx512

@@ -1,6 +1,6 @@
 // Matmul on 16-row interleaved tiles with AVX-512 VNNI; scalar/matmul.cc defines the numbers.
+#include "kernels/avx512/amx.h"
 #include "kernels/avx512/functions.h"
-#include "kernels/avx512/tile.h"
 #include "quant/blocks.h"
 
 namespace nextn::avx512 {
@@ -48,7 +48,8 @@ struct ScaleMin {
   alignas(64) uint8_t scales[8][kTileRows];
   alignas(64) uint8_t mins[8][kTileRows];
 
-  NEXTN_INLINE_MEMBER explicit ScaleMin(const uint8_t* bytes) {
+  NEXTN_INLINE_MEMBER explicit ScaleMin(const uint8_t* super) {
+    const uint8_t* bytes = super + 4 * kTileRows;
     const __m512i six = _mm512_set1_epi8(63), four = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
     const __m512i b0 = word_at(bytes), b4 = word_at(bytes + kWord), b8 = word_at(bytes + 2 * kWord);
     _mm512_store_si512(scales[0], _mm512_and_si512(b0, six));
@@ -103,13 +104,32 @@ NEXTN_INLINE void add_superblock(const uint8_t* super, const Acts& act, const __
   subtract_scaled<M>(mins, act, halves_at(super + 32), acc);
 }
 
-struct Q4_K {
-  static constexpr int kInputs = 256, kBytes = 144 * kTileRows;
+// What superblock.h says of a format; the kernels of few rows are their own here.
+struct ScaledAndShifted : Super<ScaledAndShifted> {
+  static constexpr bool kOneScale = true, kMins = true;
+  using Scales = ScaleMin;
+
+  NEXTN_INLINE __m512i scale(const ScaleMin& s, int b, int) { return s.scale(b); }
+  NEXTN_INLINE __m512i mins(const ScaleMin& s, int b) { return s.min(b); }
+  NEXTN_INLINE __m512 dmin(const uint8_t* super) { return halves_at(super + 2 * kTileRows); }
+};
+
+struct Q4_K : ScaledAndShifted {
+  static constexpr int kBytes = 144 * kTileRows;
   static constexpr int kTogether = 4;  // 16 weights of up to 15 times 127
+
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
+    const uint8_t* qs = super + 16 * kTileRows + b / 2 * kGroups * kWord;
+    const __m128i count = _mm_cvtsi32_si128(b % 2 * 4);
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      w.v[g] = _mm512_and_si512(_mm512_srl_epi16(word_at(qs + g * kWord), count), _mm512_set1_epi8(15));
+    }
+  }
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
-    const ScaleMin s(super + 4 * kTileRows);
+    const ScaleMin s(super);
     __m512i total[M] = {}, mins[M] = {};
     for (int c = 0; c < 4; c++) {
       const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
@@ -124,13 +144,25 @@ struct Q4_K {
   }
 };
 
-struct Q5_K {
-  static constexpr int kInputs = 256, kBytes = 176 * kTileRows;
+struct Q5_K : ScaledAndShifted {
+  static constexpr int kBytes = 176 * kTileRows;
   static constexpr int kTogether = 2;  // 8 weights of up to 31 times 127
+
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
+    const uint8_t* qh = super + 16 * kTileRows;
+    const uint8_t* qs = super + 48 * kTileRows + b / 2 * kGroups * kWord;
+    const __m128i count = _mm_cvtsi32_si128(b % 2 * 4);
+    const __m512i turn = _mm512_set1_epi32(4 - b);
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      w.v[g] = join(_mm512_srl_epi16(word_at(qs + g * kWord), count), _mm512_rolv_epi32(word_at(qh + g * kWord), turn),
+                    0x1f);
+    }
+  }
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
-    const ScaleMin s(super + 4 * kTileRows);
+    const ScaleMin s(super);
     __m512i total[M] = {}, mins[M] = {};
     for (int b = 0; b < 8; b += 2) {
       const uint8_t* qh = super + 16 * kTileRows;
@@ -151,8 +183,23 @@ struct Q5_K {
   }
 };
 
-struct Q6_K {
-  static constexpr int kInputs = 256, kBytes = 210 * kTileRows;
+struct Q6_K : Super<Q6_K> {
+  static constexpr int kBytes = 210 * kTileRows, kOffset = 32;
+
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
+    const uint8_t* qh = super + 18 * kTileRows + b / 4 * kGroups * kWord;
+    const uint8_t* ql = super + 82 * kTileRows + (b / 4 * 2 + b % 2) * kGroups * kWord;
+    const __m128i low = _mm_cvtsi32_si128(b % 4 / 2 * 4), high = _mm_cvtsi32_si128(b % 4 * 2);
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) {
+      w.v[g] = join(_mm512_srl_epi16(word_at(ql + g * kWord), low),
+                    _mm512_slli_epi16(_mm512_srl_epi16(word_at(qh + g * kWord), high), 4), 0x3f);
+    }
+  }
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
+    const __m128i* scales = reinterpret_cast<const __m128i*>(super + (2 + 2 * b + i) * kTileRows);
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(scales));
+  }
 
   // Part P of a half superblock: the 32 inputs that take bits 2P and 2P + 1 of qh.
   template <int M, int P>
@@ -173,9 +220,7 @@ struct Q6_K {
     }
     dots<M>(weights, act, 0, 4, first);
     dots<M>(weights, act, 4, 8, last);
-    const __m128i* scales = reinterpret_cast<const __m128i*>(super + 2 * kTileRows) + 2 * b;
-    const __m512 scale0 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales)));
-    const __m512 scale1 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(scales + 1)));
+    const __m512 scale0 = _mm512_cvtepi32_ps(scale(super, b, 0)), scale1 = _mm512_cvtepi32_ps(scale(super, b, 1));
     NEXTN_UNROLL
     for (int m = 0; m < M; m++) {
       // Below 2^24 throughout, so this float sum is the exact integer: less work than VPMULLD.
@@ -204,33 +249,21 @@ struct Q6_K {
   }
 };
 
-struct IQ4_XS {
-  static constexpr int kInputs = 256, kBytes = 136 * kTileRows;
+struct IQ4_XS : Super<IQ4_XS> {
+  static constexpr int kBytes = 136 * kTileRows, kOffset = 128;
+  static constexpr bool kOneScale = true;
 
-  template <int M>
-  NEXTN_INLINE void add_block(const uint8_t* super, const Acts& act, __m512 (&acc)[M]) {
-    // The table's values + 128, for VPDPBUSD wants unsigned ones.
-    const __m512i values = _mm512_xor_si512(
-        _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values))), _mm512_set1_epi8(-128));
-    const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(super + 32)));
-    __m512i total[M] = {};
-    for (int b = 0; b < 8; b++) {
-      const uint8_t* qs = super + 8 * kTileRows + b * 4 * kWord;
-      prefetch<kBytes, 8>(super, b);
-      const __m128i* nibbles = reinterpret_cast<const __m128i*>(super + 4 * kTileRows) + b / 2;
-      const __m512i four = _mm512_and_si512(
-          _mm512_srl_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128(nibbles)), _mm_cvtsi32_si128(b % 2 * 4)),
-          _mm512_set1_epi32(15));
-      const __m512i two = _mm512_and_si512(_mm512_srl_epi32(high, _mm_cvtsi32_si128(2 * b)), _mm512_set1_epi32(3));
-      const __m512i scale = _mm512_sub_epi32(_mm512_or_si512(four, _mm512_slli_epi32(two, 4)), _mm512_set1_epi32(32));
-      const Acts a = act.from(32 * b);
-      __m512i s[M];
-      bias<M, 128>(a, s);
-      dots<M>([&](int g) { return _mm512_shuffle_epi8(values, nibbles_of(qs, g)); }, a, 0, kGroups, s);
-      NEXTN_UNROLL
-      for (int m = 0; m < M; m++) total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(s[m], scale));
-    }
-    add_scaled<M>(total, act, halves_at(super), acc);
+  NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
+    const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values));
+    const __m512i table = _mm512_xor_si512(_mm512_broadcast_i32x4(values), _mm512_set1_epi8(-128));
+    const uint8_t* qs = super + 8 * kTileRows + b * 4 * kWord;
+    NEXTN_UNROLL
+    for (int g = 0; g < kGroups; g++) w.v[g] = _mm512_shuffle_epi8(table, nibbles_of(qs, g));
+  }
+  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int) {
+    const __m512i four = bits_of(row_bytes(super + (4 + b / 2) * kTileRows), b % 2 * 4, 4);
+    const __m512i two = bits_of(row_units(super + 2 * kTileRows), 2 * b, 2);
+    return _mm512_sub_epi32(_mm512_or_si512(four, _mm512_slli_epi32(two, 4)), _mm512_set1_epi32(32));
   }
 };
 
@@ -342,6 +375,19 @@ void matmul_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) 
 
 void matmul_iq4_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   for_rows<BlockKernel<IQ4_XS>>(args, tile_first, tile_last);
+}
+
+void matmul_many_q4_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<Q4_K>(args, tile_first, tile_last);
+}
+void matmul_many_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<Q5_K>(args, tile_first, tile_last);
+}
+void matmul_many_q6_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<Q6_K>(args, tile_first, tile_last);
+}
+void matmul_many_iq4_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<IQ4_XS>(args, tile_first, tile_last);
 }
 
 }  // namespace nextn::avx512

@@ -1,7 +1,7 @@
 // Matmul of the IQ formats below 4 bits; scalar/matmul.cc defines the numbers. Sizes are gathered from the grids; signs
 // are applied to them and an offset added, because VPDPBUSD wants its first operand unsigned.
+#include "kernels/avx512/amx.h"
 #include "kernels/avx512/functions.h"
-#include "kernels/avx512/superblock.h"
 #include "quant/iq_grids.h"
 
 namespace nextn::avx512 {
@@ -222,6 +222,28 @@ void matmul_iq1_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last)
 }
 void matmul_iq1_m(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   for_rows<BlockKernel<IQ1_M>>(args, tile_first, tile_last);
+}
+
+void matmul_many_iq2_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<IQ2_XXS>(args, tile_first, tile_last);
+}
+void matmul_many_iq2_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<IQ2_XS>(args, tile_first, tile_last);
+}
+void matmul_many_iq2_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<IQ2_S>(args, tile_first, tile_last);
+}
+void matmul_many_iq3_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<IQ3_XXS>(args, tile_first, tile_last);
+}
+void matmul_many_iq3_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<IQ3_S>(args, tile_first, tile_last);
+}
+void matmul_many_iq1_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<IQ1_S>(args, tile_first, tile_last);
+}
+void matmul_many_iq1_m(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<IQ1_M>(args, tile_first, tile_last);
 }
 
 }  // namespace nextn::avx512

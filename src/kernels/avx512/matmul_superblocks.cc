@@ -1,6 +1,6 @@
 // Matmul of Q2_K, Q3_K and the ternary formats; scalar/matmul.cc defines the numbers.
+#include "kernels/avx512/amx.h"
 #include "kernels/avx512/functions.h"
-#include "kernels/avx512/superblock.h"
 
 namespace nextn::avx512 {
 
@@ -105,6 +105,19 @@ void matmul_tq1_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last)
 }
 void matmul_tq2_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   for_rows<BlockKernel<TQ2_0>>(args, tile_first, tile_last);
+}
+
+void matmul_many_q2_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<Q2_K>(args, tile_first, tile_last);
+}
+void matmul_many_q3_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<Q3_K>(args, tile_first, tile_last);
+}
+void matmul_many_tq1_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<TQ1_0>(args, tile_first, tile_last);
+}
+void matmul_many_tq2_0(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
+  many_tiles<TQ2_0>(args, tile_first, tile_last);
 }
 
 }  // namespace nextn::avx512

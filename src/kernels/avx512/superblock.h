@@ -1,10 +1,11 @@
 // The matmul of a superblock of 256 weights, for the formats that are not in matmul.cc; scalar/matmul.cc defines the
 // numbers. What a format says:
 //
+//   Scales(super)             what is unpacked once for a superblock
 //   weights(super, b, w)      the 32 inputs of sub-block b, unsigned, with kOffset added
-//   scale(super, b, i)        the integer scales of inputs 16i .. 16i + 15
+//   scale(scales, b, i)       the integer scales of inputs 16i .. 16i + 15
 //   kOneScale                 whether they are the same for all 32
-//   kMins, mins(super, b)     the minima of the first and the last 16 inputs in the halves of a lane, and dmin(super)
+//   kMins, mins(scales, b)    the minima of the first and the last 16 inputs in the halves of a lane, and dmin(super)
 //   d(super)                  the scales of the rows
 #pragma once
 
@@ -33,6 +34,7 @@ template <class Format>
 struct Super {
   static constexpr int kInputs = 256, kOffset = 0;
   static constexpr bool kOneScale = false, kMins = false;
+  using Scales = const uint8_t*;
 
   NEXTN_INLINE __m512 d(const uint8_t* super) { return halves_at(super); }
 
