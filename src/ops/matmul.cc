@@ -27,7 +27,7 @@ void multiply(Ctx& ctx, const TensorView& x, const TensorView& y, const Weight& 
               int64_t last) noexcept {
   constexpr int64_t kCacheBytes = 256 << 10;
   const int64_t tile = static_cast<int64_t>(tile_bytes(w.format, w.k));
-  const bool all = x.rows <= kMaxMatmulRows || RowKernel(ctx, w, x.rows, x.rows).many;
+  const bool all = x.rows <= kMaxMatmulRows || RowBlocks(ctx, w, x.rows, x.rows).many;
   const int64_t at_once = all ? last - first : std::max<int64_t>(1, kCacheBytes / tile);
   multiply_tiles(ctx, w, first, last, at_once, y, x.rows, [&](int64_t r, int) -> ActRows {
     return {x.row(r), ctx.act.q(r, w.k), ctx.act.scale(r, w.k), ctx.act.sum(r, w.k)};

@@ -67,7 +67,7 @@ struct Matrix {
   std::vector<uint8_t> rows, tiles;
 };
 
-constexpr int kMaxRows = 40;
+constexpr int kMaxRows = 300;
 constexpr int64_t kWidth = 512;
 // Heights that are odd, several tiles, less than one.
 const int64_t kHeights[] = {37, 300, 5};
@@ -126,6 +126,7 @@ TEST(MatmulOp, ARowIsTheSameInAnyBatchOnAnyNumberOfThreads) {
     }
     for (ThreadPool* pool : {&one, &two, &three}) {
       for (int n = 1; n <= kMaxRows; n++) {
+        if (n > 40 && (pool != &three || (n != 255 && n != 257 && n != kMaxRows))) continue;
         if (pool == &two && n % 7 != 0) continue;
         const int first = (kMaxRows - n) / 2;
         const std::vector<float> batch = multiply(*pool, w, x, first, n);

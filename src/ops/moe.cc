@@ -227,11 +227,11 @@ void add_down(Ctx& ctx, const TensorView& y, const TensorView& inner, ActBuffer&
               int64_t last) noexcept {
   const auto add = [&](const Weight& w, int64_t tile) {
     alignas(64) float out[kGatheredRows * kDownTiles * kTileRows];
-    const int64_t at_once = RowKernel(ctx, w, e.n, kGatheredRows).n_rows;
+    const int64_t at_once = RowBlocks(ctx, w, e.n, kGatheredRows).many ? kGatheredRows : kMaxMatmulRows;
     for (int64_t r = 0; r < e.n; r += at_once) {
       const TensorView o(out, std::min(at_once, e.n - r), w.n_out);
-      multiply_packed(ctx, w, 0, w.n_tiles(), w.n_tiles(), o, at_once, [&](int64_t, int) -> ActRows {
-        const int64_t at = e.first + r;
+      multiply_packed(ctx, w, 0, w.n_tiles(), w.n_tiles(), o, at_once, [&](int64_t i, int) -> ActRows {
+        const int64_t at = e.first + r + i;
         return {inner.row(at), act.q(at, w.k), act.scale(at, w.k), act.sum(at, w.k)};
       });
       for (int64_t i = 0; i < o.rows; i++) {

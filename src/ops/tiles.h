@@ -12,24 +12,31 @@
 
 namespace nextn::ops {
 
-// The kernel for products of w with n rows and how many rows it takes at a time, at most `most` and all blocks of
-// nearly the same size.
-struct RowKernel {
-  RowKernel(const Ctx& ctx, const Weight& w, int64_t n, int64_t most) noexcept {
+// n rows in blocks of nearly the same size, at most `most`, and the kernel for products of w with these.
+class RowBlocks {
+ public:
+  RowBlocks(const Ctx& ctx, const Weight& w, int64_t n, int64_t most) noexcept : n_(n) {
+    // Many pay from kWorthIt rows on. As many at a time as stay in a core's second level of cache, and so many at least
+    // that half of them are many.
+    constexpr int64_t kWorthIt = 24, kCacheBytes = 1 << 20;
     const int format = static_cast<int>(w.format);
     matmul = ctx.kernels.matmul_many[format];
-    many = matmul != nullptr && std::min(n, most) >= kMinManyRows;
+    many = matmul != nullptr && n >= kWorthIt && most >= std::min<int64_t>(n, 2 * kMinManyRows);
     if (!many) matmul = ctx.kernels.matmul[format];
-    if (many) most = std::min<int64_t>(most, std::clamp<int64_t>(kRowBytes / w.k, kMinManyRows, kMaxManyRows));
-    if (!many) most = std::min<int64_t>(most, kMaxMatmulRows);
-    n_rows = n <= most ? n : many ? (n - 1) / ((n + most - 1) / most) + 1 : most;
+    most = std::min(
+        most, many ? std::clamp<int64_t>(kCacheBytes / w.k, 2 * kMinManyRows, kMaxManyRows) : int64_t{kMaxMatmulRows});
+    n_blocks = (n + most - 1) / most;
   }
 
-  static constexpr int64_t kRowBytes = 1 << 20;  // of rows that stay in a core's second level of cache
+  // Where block b of n_blocks begins; the last one ends where the next would.
+  int64_t first(int64_t b) const noexcept { return n_ * b / n_blocks; }
 
   MatmulFn matmul;
-  bool many;  // more than kMaxMatmulRows
-  int64_t n_rows;
+  bool many;  // rows for matmul_many
+  int64_t n_blocks;
+
+ private:
+  int64_t n_;
 };
 
 // y = rows times the tiles [first, last) of w, at_once tiles for all rows before the next ones; in blocks of at most
@@ -37,13 +44,14 @@ struct RowKernel {
 template <class RowsAt>
 void multiply_packed(const Ctx& ctx, const Weight& w, int64_t first, int64_t last, int64_t at_once, const TensorView& y,
                      int64_t most, const RowsAt& rows_at) noexcept {
-  const RowKernel kernel(ctx, w, y.rows, most);
+  const RowBlocks rows(ctx, w, y.rows, most);
   NEXTN_CHECK(ctx.act.block(w.k) == kSuperBlock || dtype_info(dtype_of(w.format)).block_values < kSuperBlock);
   for (int64_t tile = first; tile < last; tile += at_once) {
-    for (int64_t r = 0; r < y.rows; r += kernel.n_rows) {
-      const int n = static_cast<int>(std::min(kernel.n_rows, y.rows - r));
+    for (int64_t b = 0; b < rows.n_blocks; b++) {
+      const int64_t r = rows.first(b);
+      const int n = static_cast<int>(rows.first(b + 1) - r);
       const MatmulArgs args = {w.tiles, w.k, w.n_out, rows_at(r, n), n, y.row(r), y.stride};
-      kernel.matmul(args, tile, std::min(last, tile + at_once));
+      rows.matmul(args, tile, std::min(last, tile + at_once));
     }
     if (w.scales == nullptr) continue;
     const int64_t end = std::min(w.n_out, std::min(last, tile + at_once) * kTileRows);
