@@ -9,6 +9,7 @@ struct CpuFeatures {
   bool amx;     // the above and AMX with 8-bit integers, and the system lets this process use it
 };
 
+// Asks the system for the registers of AMX where the CPU has them.
 CpuFeatures cpu_features() noexcept;
 
 }  // namespace nextn

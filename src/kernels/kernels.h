@@ -18,8 +18,8 @@ namespace nextn {
 constexpr int kNumericsVersion = 2;
 
 constexpr int kMaxMatmulRows = 8;  // activation rows of one matmul call
-constexpr int kMinManyRows = 16;   // of one matmul_many call
-constexpr int kMaxManyRows = 256;  //
+constexpr int kMinManyRows = 16;   // of one matmul_many call,
+constexpr int kMaxManyRows = 256;  // at least and at most
 constexpr int kActBlock = 32;      // inputs that share an activation scale, at least
 constexpr int kKvPiece = 256;      // positions of one attention piece; cuts are at absolute multiples (D11)
 constexpr int kMaxHeadDim = 512;   // of attention
@@ -48,7 +48,8 @@ using MatmulFn = void (*)(const MatmulArgs& args, int64_t tile_first, int64_t ti
 
 // One row of k floats to 8 bits: for each block of `block` inputs, 32 or 256, scale = max|x| / 127, q = round(x * (127
 // / max|x|)) to nearest even; a block of zeros has scale 0. A NaN or an infinity anywhere in a block makes its scale
-// NaN. scale gets an entry for every 32 inputs, sum one for every 16.
+// NaN. scale gets an entry for every 32 inputs, sum one for every 16. What is left of k after the last whole block is
+// not quantised: rows so wide are read in float.
 using QuantizeFn = void (*)(const float* x, int64_t k, int block, int8_t* q, float* scale, int16_t* sum);
 
 // y = w * x / sqrt(mean(x^2) + eps). x and y may be the same.

@@ -2,6 +2,7 @@
 // double precision over weights decoded from the file's bytes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -381,6 +382,24 @@ TEST_P(Quantize, FollowsItsDefinitionInEveryTable) {
           ASSERT_EQ(out.sum[2 * b + 1], sums[1]);
         }
       }
+    }
+  }
+}
+
+// Rows of models in float need not be whole blocks.
+TEST_P(Quantize, WhatIsLeftAfterTheLastBlockStays) {
+  for (const KernelTable* table : tables()) {
+    for (int64_t left : {1, 4, 31}) {
+      const std::vector<float> x(2 * block_ + left, 1.0f);
+      Quantized out(3 * block_);
+      std::ranges::fill(out.q, int8_t{7});
+      std::ranges::fill(out.scale, 7.0f);
+      std::ranges::fill(out.sum, int16_t{7});
+      table->quantize(x.data(), static_cast<int64_t>(x.size()), block_, out.q.data(), out.scale.data(), out.sum.data());
+      EXPECT_EQ(out.q[2 * block_ - 1], 127);
+      EXPECT_TRUE(std::all_of(out.q.begin() + 2 * block_, out.q.end(), [](int8_t v) { return v == 7; }));
+      EXPECT_TRUE(std::all_of(out.scale.begin() + 2 * block_ / 32, out.scale.end(), [](float v) { return v == 7; }));
+      EXPECT_TRUE(std::all_of(out.sum.begin() + 2 * block_ / 16, out.sum.end(), [](int16_t v) { return v == 7; }));
     }
   }
 }

@@ -1,5 +1,5 @@
 // The kernel tables that a test compares: those this CPU can run, scalar first. A build with NEXTN_EMULATE_AVX512 has
-// the AVX-512 one made of AVX2 (tests/emulate).
+// the one with AMX made of AVX2 (tests/emulate).
 #pragma once
 
 #include <vector>

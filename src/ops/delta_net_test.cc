@@ -17,8 +17,8 @@ namespace nextn {
 namespace {
 
 // Sizes that cut blocks unevenly: 576 channels of 512 at a time, 80 state rows of 32 at a time.
-constexpr ops::DeltaShape kShape = {.n_key_heads = 2, .n_value_heads = 4, .key_dim = 64, .value_dim = 80};
-constexpr int kTokens = 40, kTaps = 4, kLayers = 2, kChannels = 576, kValues = 320, kHeads = 4;
+constexpr ops::DeltaShape kShape = {.n_key_heads = 2, .n_value_heads = 8, .key_dim = 64, .value_dim = 128};
+constexpr int kTokens = 40, kTaps = 4, kLayers = 2, kChannels = 1280, kValues = 1024, kHeads = 8;
 
 std::vector<float> random_floats(int64_t n, std::mt19937& random) {
   std::normal_distribution<float> normal(0, 1);
@@ -60,8 +60,9 @@ struct Text {
 };
 struct Weights {
   std::mt19937 random{77};
-  std::vector<float> taps = random_floats(kTaps * kChannels, random), a = {-0.1f, -0.5f, -1.0f, -3.0f},
-                     dt = random_floats(kHeads, random), norm = random_floats(kShape.value_dim, random);
+  std::vector<float> taps = random_floats(kTaps * kChannels, random),
+                     a = {-0.1f, -0.5f, -1.0f, -3.0f, -0.2f, -0.7f, -2.0f, -5.0f}, dt = random_floats(kHeads, random),
+                     norm = random_floats(kShape.value_dim, random);
 };
 
 // One step of a sequence: drafts after the first n_accepted are wrong ones.

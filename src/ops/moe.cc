@@ -181,8 +181,9 @@ class Gather {
     float* const scale = x + kGatheredRows * k;
     int16_t* const sum = reinterpret_cast<int16_t*>(scale + kGatheredRows * (k / kActBlock));
     int8_t* const q = reinterpret_cast<int8_t*>(sum + kGatheredRows * (k / 16));
-    if (r != gathered_) {
+    if (r != gathered_ || n > n_gathered_) {
       gathered_ = r;
+      n_gathered_ = n;
       const bool floats = reads_floats(e_.gate.format) || reads_floats(e_.up.format);
       const bool bytes = !reads_floats(e_.gate.format) || !reads_floats(e_.up.format);
       for (int i = 0; i < n; i++) {
@@ -203,6 +204,7 @@ class Gather {
   const Expert& e_;
   uint8_t* slot_ = nullptr;
   int64_t gathered_ = -1;
+  int n_gathered_ = 0;
 };
 
 // What an expert's tiles [first, last) of gate and up give, silu(gate) * up, into its rows of the inner buffers; in 8
@@ -300,7 +302,8 @@ void moe_ffn(Ctx& ctx, const TensorView& x, const TensorView& y, const TensorVie
                             (has_shared ? bytes_of(w.ffn_gate_shexp) + bytes_of(w.ffn_up_shexp) : 0));
     const int64_t n_tiles = tiles(shape.n_ff), n_shared = has_shared ? tiles(shape.n_ff_shared) : 0;
     const int64_t wanted = (n_groups * n_tiles + n_shared) / (8 * ctx.pool.n_threads());
-    const int64_t block = std::max(b.routed_.act.block(shape.n_ff), b.shared_.act.block(shape.n_ff_shared)) / kTileRows;
+    const int64_t shared_block = has_shared ? b.shared_.act.block(shape.n_ff_shared) : kActBlock;
+    const int64_t block = std::max<int64_t>(b.routed_.act.block(shape.n_ff), shared_block) / kTileRows;
     const bool whole_blocks = wanted >= block || block <= 2;
     const int64_t chunk = std::clamp<int64_t>(whole_blocks ? wanted / block * block : wanted, 2, 64);
     const int n_parts = parts(n_tiles, chunk), shared_parts = parts(n_shared, chunk);
@@ -317,10 +320,11 @@ void moe_ffn(Ctx& ctx, const TensorView& x, const TensorView& y, const TensorVie
                   std::min(first + chunk, n_tiles), whole_blocks);
     });
     if (!whole_blocks) {
-      const int64_t n_shared_rows = has_shared ? R : 0;
-      ctx.pool.run(static_cast<int>(gate.rows + n_shared_rows), [&](int r) {
-        if (r < gate.rows) return quantize_part(ctx, b.routed_.act, gate, r, 0, gate.cols);
-        quantize_part(ctx, b.shared_.act, gate_shared, r - gate.rows, 0, gate_shared.cols);
+      const int64_t n_routed = reads_floats(w.ffn_down_exps.format) ? 0 : gate.rows;
+      const int64_t n_of_shared = !has_shared || reads_floats(w.ffn_down_shexp.format) ? 0 : R;
+      ctx.pool.run(static_cast<int>(n_routed + n_of_shared), [&](int r) {
+        if (r < n_routed) return quantize_part(ctx, b.routed_.act, gate, r, 0, gate.cols);
+        quantize_part(ctx, b.shared_.act, gate_shared, r - n_routed, 0, gate_shared.cols);
       });
     }
   }

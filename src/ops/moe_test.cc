@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/fp16.h"
+#include "kernels/scales_of_test.h"
 #include "quant/decode.h"
 
 namespace nextn {
@@ -39,6 +40,10 @@ struct Matrices {
         random_floats(k * n_out * n_matrices, random, 1 / std::sqrt(static_cast<float>(k)));
     file.resize(static_cast<size_t>(row_bytes * n_out * n_matrices));
     if (type == DType::kF32) std::memcpy(file.data(), values.data(), file.size());
+    for (size_t at = 0; type == DType::kQ6_K && at < file.size(); at += info.block_bytes) {
+      for (size_t i = 0; i < info.block_bytes; i++) file[at + i] = static_cast<uint8_t>(random());
+      set_scales(type, &file[at], [&] { return f32_to_f16(5e-4f / std::sqrt(static_cast<float>(k))); });
+    }
     for (size_t b = 0; type == DType::kQ8_0 && b < values.size() / 32; b++) {
       uint8_t* const block = &file[b * 34];
       const float d = 3 / std::sqrt(static_cast<float>(k)) / 127;
@@ -48,7 +53,7 @@ struct Matrices {
         block[2 + i] = static_cast<uint8_t>(std::clamp<long>(std::lround(values[b * 32 + i] / d), -127, 127));
       }
     }
-    w.format = type == DType::kF32 ? PackFormat::kF32 : PackFormat::kQ8_0;
+    w.format = *pack_format_of(type);
     w.k = k;
     w.n_out = n_out;
     w.n_matrices = n_matrices;
@@ -82,11 +87,13 @@ struct Matrices {
 
 struct Mixture {
   Mixture(const MoeShape& s, DType type, bool with_bias, bool shared_gate, uint32_t seed = 1)
+      : Mixture(s, type, type, with_bias, shared_gate, seed) {}
+  Mixture(const MoeShape& s, DType type, DType up_type, bool with_bias, bool shared_gate, uint32_t seed = 1)
       : shape(s),
         random(seed),
         router(DType::kF32, s.n_embd, s.n_experts, 1, random),
         gate(type, s.n_embd, s.n_ff, s.n_experts, random),
-        up(type, s.n_embd, s.n_ff, s.n_experts, random),
+        up(up_type, s.n_embd, s.n_ff, s.n_experts, random),
         down(type, s.n_ff, s.n_embd, s.n_experts, random),
         gate_shared(type, s.n_embd, std::max<int64_t>(32, s.n_ff_shared), 1, random),
         up_shared(type, s.n_embd, std::max<int64_t>(32, s.n_ff_shared), 1, random),
@@ -208,13 +215,13 @@ TEST(MoeOp, AgreesWithDoubles) {
 
 TEST(MoeOp, ARowIsTheSameInAnyCompany) {
   ThreadPool one(1), three(3);
-  for (const auto& [base, type] :
-       {std::pair{kOdd, DType::kF32}, std::pair{kBlocks, DType::kQ8_0}, std::pair{kWideBlocks, DType::kQ8_0}}) {
+  for (const auto& [base, type] : {std::pair{kOdd, DType::kF32}, std::pair{kBlocks, DType::kQ8_0},
+                                   std::pair{kWideBlocks, DType::kQ8_0}, std::pair{kWideBlocks, DType::kQ6_K}}) {
     MoeShape shape = base;
     shape.normalise = true;
     const Mixture m(shape, type, false, true);
     std::mt19937 random(12);
-    const int64_t D = shape.n_embd, R = 70;  // more than one block of rows for an expert
+    const int64_t D = shape.n_embd, R = 200;  // more than one block of rows for an expert
     const std::vector<float> h = random_floats(R * D, random), x = random_floats(R * D, random);
     const std::vector<float> all = m.run(one, h, x);
     EXPECT_EQ(m.run(three, h, x), all);
@@ -228,11 +235,35 @@ TEST(MoeOp, ARowIsTheSameInAnyCompany) {
     }
     std::vector<int64_t> order(static_cast<size_t>(R));
     std::iota(order.begin(), order.end(), 0);
-    for (const size_t n : {2u, 3u, 9u, 33u, 70u}) {
+    for (const size_t n : {2u, 3u, 9u, 33u, 70u, 200u}) {
       std::ranges::shuffle(order, random);
       const std::vector<int64_t> some(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n));
       EXPECT_EQ(m.run(three, rows(h, some), rows(x, some)), rows(all, some)) << n << " rows in another order";
     }
+  }
+}
+
+// Rows that stand together but for one, and a format for gate whose kernels take other blocks of rows than up's: what
+// is brought together for the one does not do for the other.
+TEST(MoeOp, GateAndUpReadBlocksOfTheirOwn) {
+  ThreadPool pool(1);
+  const MoeShape shape = {.n_experts = 2, .n_used = 1, .n_embd = 256, .n_ff = 256, .n_ff_shared = 0};
+  const Mixture m(shape, DType::kQ8_0, DType::kQ6_K, false, true);
+  std::mt19937 random(14);
+  std::vector<float> mine, other;  // rows of the first expert, and of the second
+  while (mine.size() < 40u * 256 || other.size() < 256) {
+    const std::vector<float> row = random_floats(256, random);
+    const std::vector<double> scores = m.router.times(0, {row.begin(), row.end()});
+    std::vector<float>& to = scores[0] > scores[1] ? mine : other;
+    to.insert(to.end(), row.begin(), row.end());
+  }
+  std::vector<float> h(mine.begin(), mine.begin() + 256);
+  h.insert(h.end(), other.begin(), other.begin() + 256);
+  h.insert(h.end(), mine.begin() + 256, mine.begin() + 40 * 256);
+  const std::vector<float> x(h.size(), 0.0f), all = m.run(pool, h, x);
+  for (size_t r = 0; r < h.size() / 256; r++) {
+    const auto row = [&](const std::vector<float>& of) { return std::vector<float>(&of[r * 256], &of[r * 256] + 256); };
+    ASSERT_EQ(m.run(pool, row(h), row(x)), row(all)) << "row " << r;
   }
 }
 

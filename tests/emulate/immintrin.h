@@ -118,7 +118,7 @@ struct Tile {
   int rows, row_bytes;
   uint8_t bytes[16][64];
 };
-inline Tile tiles[8];
+inline thread_local Tile tiles[8];
 
 static inline void tile_loadconfig(const void* config) {
   const uint8_t* const c = static_cast<const uint8_t*>(config);

@@ -169,7 +169,7 @@ TEST(SameBytes, AnyNumberOfRowsAtOnce) {
 }
 
 TEST(SameBytes, AnyInstructionSet) {
-  const std::vector<int32_t> tokens = random_tokens(2, 20);
+  const std::vector<int32_t> tokens = random_tokens(2, 40);
   for (const char* model : kModels) {
     for (const KvType kv : {KvType::kF16, KvType::kF32, KvType::kQ8_0}) {
       SCOPED_TRACE(std::string(model) + ", KV " + kv_type_name(kv));
@@ -183,6 +183,10 @@ TEST(SameBytes, AnyInstructionSet) {
       }
       if (cpu_features().avx512) {
         o.isa = "avx512";
+        expect_same(dump(o, tokens), scalar);
+      }
+      if (cpu_features().amx) {
+        o.isa = "amx";
         expect_same(dump(o, tokens), scalar);
       }
     }

@@ -12,7 +12,7 @@ namespace nextn::avx2 {
 
 void quantize(const float* x, int64_t k, int block, int8_t* q, float* scale, int16_t* sum) {
   const __m256i no_sign = _mm256_set1_epi32(0x7fffffff);
-  for (int64_t at = 0; at < k; at += block, x += block, q += block, sum += block / 16) {
+  for (int64_t at = 0; at + block <= k; at += block, x += block, q += block, sum += block / 16) {
     __m256i amax8 = _mm256_setzero_si256();
     for (int i = 0; i < block; i += 8) {
       amax8 = _mm256_max_epu32(amax8, _mm256_and_si256(_mm256_castps_si256(_mm256_loadu_ps(x + i)), no_sign));

@@ -78,11 +78,6 @@ NEXTN_INLINE __m256i twice_at(const uint8_t* bytes) {
   return spread(bytes, _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1, 4, -1, 5, -1, 5,
                                         -1, 6, -1, 6, -1, 7, -1, 7, -1));
 }
-NEXTN_INLINE __m256 floats_at(const uint8_t* bytes) {
-  return _mm256_cvtepi32_ps(
-      spread(bytes, _mm256_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3, -1, -1, -1, 4, -1, -1, -1, 5, -1,
-                                     -1, -1, 6, -1, -1, -1, 7, -1, -1, -1)));
-}
 
 // Sums of pairs of products over the 4-byte groups [first, last), in 16 bits; weights(g, h) are the unsigned weights of
 // group g and half h, and q is row 0's group 0. At most 8 groups of weights up to 15, 4 of up to 31.

@@ -68,6 +68,11 @@ struct [[gnu::packed]] AmxConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
 };
 
+// GCC 12 does not know that the instructions of AMX read memory.
+NEXTN_INLINE void compiler_barrier() {
+  asm volatile("" ::: "memory");
+}
+
 // One superblock of N tiles and many rows: products of the planes, and what they are scaled to.
 template <class Format, int N>
 class ManyRows {
@@ -193,6 +198,7 @@ static void many_rows(const MatmulArgs& args, int64_t t) {
   for (int64_t at = 0; at < k; at += Format::kInputs, block += Format::kBytes, act = act.from(Format::kInputs)) {
     NEXTN_UNROLL
     for (int j = 0; j < N; j++) planes[j].unpack(block + j * tile);
+    compiler_barrier();
     ManyRows<Format, N>(planes, act, acc).add(args.n_rows);
   }
   for (int m = 0; m < args.n_rows; m++) {
@@ -205,6 +211,7 @@ static void many_rows(const MatmulArgs& args, int64_t t) {
 template <class Format>
 static void many_tiles(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   const AmxConfig config;
+  compiler_barrier();
   _tile_loadconfig(&config);
   int64_t t = tile_first;
   for (; t + 2 <= tile_last; t += 2) many_rows<Format, 2>(args, t);

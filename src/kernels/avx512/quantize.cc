@@ -11,7 +11,7 @@ namespace nextn::avx512 {
 
 void quantize(const float* x, int64_t k, int block, int8_t* q, float* scale, int16_t* sum) {
   const __m512i no_sign = _mm512_set1_epi32(0x7fffffff);
-  for (int64_t at = 0; at < k; at += block, x += block, q += block) {
+  for (int64_t at = 0; at + block <= k; at += block, x += block, q += block) {
     __m512i amax16 = _mm512_setzero_si512();
     for (int i = 0; i < block; i += 16) {
       amax16 = _mm512_max_epu32(amax16, _mm512_and_si512(_mm512_castps_si512(_mm512_loadu_ps(x + i)), no_sign));

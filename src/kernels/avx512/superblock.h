@@ -1,7 +1,7 @@
-// The matmul of a superblock of 256 weights, for the formats that are not in matmul.cc; scalar/matmul.cc defines the
-// numbers. What a format says:
+// The matmul of a superblock of 256 weights; scalar/matmul.cc defines the numbers. Formats with an add_block of their
+// own (matmul.cc) say the same for amx.h. What a format says:
 //
-//   Scales(super)             what is unpacked once for a superblock
+//   Scales(super)             what amx.h unpacks once for a superblock; here scales is super
 //   weights(super, b, w)      the 32 inputs of sub-block b, unsigned, with kOffset added
 //   scale(scales, b, i)       the integer scales of inputs 16i .. 16i + 15
 //   kOneScale                 whether they are the same for all 32

@@ -3,15 +3,19 @@
 // on nothing else. Below, q, a and s are an activation row's quants, scales (one for 32 inputs) and sums of quants;
 // integer dots are exact, everything else is float32, rounded once an operation, fma once in all.
 //
-//   Q8_0, Q4_0   for each block b of 32, ascending:
-//   Q5_0, IQ4_NL,  acc = fma(float(sum_i w_i q_i) * a_b, d_b, acc)                  w_i: as in blocks.h, e.g. nibble -
-//   8 MXFP4 Q4_1, Q5_1   the same, with w_i not negative, then acc = fma(m_b, a_b * float(s_b), acc)      s_b: sum of
-//   the block's q NVFP4        for each 32 inputs b, with a scale d_2b for the first 16 and d_2b+1 for the last:
-//                  acc = fma(fma(float(sum_last_16 w q), d_2b+1, float(sum_first_16 w q) * d_2b), a_b, acc)
-//   the others   for each superblock (quant/superblock.h), with its one scale a, the exact integer i = sum_g sc_g
-//   sum_16 w q as of 256         over its groups g of 16, and for Q2_K, Q4_K and Q5_K the exact j = sum_g min_g s_g:
-//                  acc = fma(float(i) * a, d, acc), then acc = fma(float(j) * a, -dmin, acc)
-//   F32 F16 BF16 p_j = fma(w_k, x_k, p_j) for j = k mod 4, k ascending; (p_0 + p_1) + (p_2 + p_3)
+// clang-format off
+//   Q8_0, Q4_0, Q5_0, IQ4_NL, MXFP4: for each block b of 32, ascending, w_i as in blocks.h, e.g. nibble - 8,
+//     acc = fma(float(sum_i w_i q_i) * a_b, d_b, acc)
+//   Q4_1, Q5_1: the same, with w_i not negative, then, s_b being the sum of the block's q,
+//     acc = fma(m_b, a_b * float(s_b), acc)
+//   NVFP4: for each 32 inputs b, with a scale d_2b for the first 16 and d_2b+1 for the last,
+//     acc = fma(fma(float(sum_last_16 w q), d_2b+1, float(sum_first_16 w q) * d_2b), a_b, acc)
+//   Superblocks (quant/superblock.h): for each, with its one scale a, over its groups g of 16,
+//     acc = fma(float(i) * a, d, acc)          i = sum_g sc_g sum_16 w q, an exact integer
+//     and for Q2_K, Q4_K and Q5_K
+//     acc = fma(float(j) * a, -dmin, acc)      j = sum_g min_g s_g, another
+//   F32, F16, BF16: p_j = fma(w_k, x_k, p_j) for j = k mod 4, k ascending; (p_0 + p_1) + (p_2 + p_3)
+// clang-format on
 #include "kernels/scalar/functions.h"
 
 #include <cstddef>

@@ -11,7 +11,7 @@
 namespace nextn::scalar {
 
 void quantize(const float* x, int64_t k, int block, int8_t* q, float* scale, int16_t* sum) {
-  for (int64_t at = 0; at < k; at += block, x += block, q += block) {
+  for (int64_t at = 0; at + block <= k; at += block, x += block, q += block) {
     // The patterns of |x| are ordered as the values are, and a NaN's is the largest of all.
     uint32_t amax_bits = 0;
     for (int i = 0; i < block; i++) {
