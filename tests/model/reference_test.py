@@ -25,7 +25,7 @@ BOUNDS = {  # file: the largest ratio allowed
     "tiny-moe-loud-q4_k_m": 0.08, "tiny-glm45-loud-q8_0": 0.08, "tiny-moe-mixed-q4_k_m": 0.16, "tiny-glm45-mixed-q8_0": 0.16,
     "tiny-glm46-mixed-q4_k_m": 0.16,
     "tiny-next-loud-f32": 0.0005, "tiny-qwen3-mixed-q8_0": 0.08, "tiny-qwen2-loud-q4_k_m": 0.08, "tiny-llama-mixed-q4_k_m": 0.08,
-    "tiny-no-head": 0.08, "tiny-mixed-q8_0": 0.08, "tiny-mixed-q4_k_m": 0.12,
+    "tiny-no-head": 0.08, "tiny-mixed-q8_0": 0.08, "tiny-mixed-q4_k_m": 0.09,
 }
 
 

@@ -101,7 +101,7 @@ template <int M>
 NEXTN_INLINE void add_superblock(const uint8_t* super, const Acts& act, const __m512i (&total)[M],
                                  const __m512i (&mins)[M], __m512 (&acc)[M]) {
   add_scaled<M>(total, act, halves_at(super), acc);
-  subtract_scaled<M>(mins, act, halves_at(super + 32), acc);
+  add_scaled<M>(mins, act, minus(halves_at(super + 32)), acc);
 }
 
 // What superblock.h says of a format; the kernels of few rows are their own here.

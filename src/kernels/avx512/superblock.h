@@ -62,7 +62,7 @@ struct Super {
       }
     }
     add_scaled<M>(total, rows, Format::d(super), acc);
-    if constexpr (Format::kMins) subtract_scaled<M>(mins, rows, Format::dmin(super), acc);
+    if constexpr (Format::kMins) add_scaled<M>(mins, rows, minus(Format::dmin(super)), acc);
   }
 };
 

@@ -160,12 +160,8 @@ NEXTN_INLINE void add_scaled(const __m512i (&total)[M], const Acts& act, __m512 
     acc[m] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(total[m]), act.scale_of(m)), d, acc[m]);
   }
 }
-template <int M>
-NEXTN_INLINE void subtract_scaled(const __m512i (&total)[M], const Acts& act, __m512 d, __m512 (&acc)[M]) {
-  NEXTN_UNROLL
-  for (int m = 0; m < M; m++) {
-    acc[m] = _mm512_fnmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(total[m]), act.scale_of(m)), d, acc[m]);
-  }
+NEXTN_INLINE __m512 minus(__m512 x) {
+  return _mm512_xor_ps(x, _mm512_set1_ps(-0.0f));
 }
 
 // Stores the outputs of tile t that the matrix has.
