@@ -25,7 +25,8 @@ CpuFeatures cpu_features() noexcept {
   f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
              __builtin_cpu_supports("avx512vnni");
-  f.amx = f.avx512 && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") && ask_for_tiles();
+  f.avx512_vbmi = f.avx512 && __builtin_cpu_supports("avx512vbmi");
+  f.amx = f.avx512_vbmi && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") && ask_for_tiles();
   return f;
 }
 

@@ -150,7 +150,7 @@ struct SketchArgs {
 using SketchFn = void (*)(const SketchArgs& args, int64_t tile_first, int64_t tile_last);
 
 struct KernelTable {
-  const char* isa;  // "scalar" | "avx2" | "avx512" | "amx"
+  const char* isa;  // "scalar" | "avx2" | "avx512" | "avx512_vbmi" | "amx"
   MatmulFn matmul[kNumPackFormats];
   MatmulFn matmul_many[kNumPackFormats];  // the same products of more rows at a time; null for none
   QuantizeFn quantize;
@@ -178,6 +178,7 @@ const KernelTable& kernels();
 }
 namespace avx512 {
 const KernelTable& kernels();
+const KernelTable& kernels_with_vbmi();
 const KernelTable& kernels_with_amx();
 }  // namespace avx512
 

@@ -157,6 +157,10 @@ struct Problem {
 
 class Matmul : public ::testing::TestWithParam<PackFormat> {
  protected:
+  std::vector<const KernelTable*> own_tables() const {
+    return tables_with_own([](const KernelTable& t) { return t.matmul[static_cast<int>(GetParam())]; });
+  }
+
   // Widths that are odd for the format: one block, an odd number of blocks, more than a run of the float kernels.
   std::vector<int64_t> widths() const {
     const int64_t unit = dtype_info(dtype_of(GetParam())).block_values;
@@ -174,7 +178,7 @@ TEST_P(Matmul, EveryTableGivesTheBitsOfTheScalarTwin) {
       const Problem p(GetParam(), n_out, k, seed++);
       for (int m = 1; m <= kMaxMatmulRows; m++) {
         const auto expected = p.run(scalar::kernels(), 0, m);
-        for (const KernelTable* table : tables()) {
+        for (const KernelTable* table : own_tables()) {
           ASSERT_TRUE(same_bits(p.run(*table, 0, m), expected))
               << table->isa << " k " << k << " n " << n_out << " m " << m;
         }
@@ -189,7 +193,7 @@ TEST_P(Matmul, ExtremeScalesGiveTheSameBits) {
     for (float x_scale : {0.0f, 1e-42f, 1e-38f, 1e-30f, 1e20f, 1e36f}) {
       const Problem p(GetParam(), 17, k, 99, scales, x_scale);
       const auto expected = p.run(scalar::kernels(), 0, 5);
-      for (const KernelTable* table : tables()) {
+      for (const KernelTable* table : own_tables()) {
         ASSERT_TRUE(same_bits(p.run(*table, 0, 5), expected))
             << table->isa << " scales " << static_cast<int>(scales) << " x " << x_scale;
       }
@@ -254,7 +258,7 @@ TEST_P(IntegerMatmul, QuantsAtTheEndsOfTheirRanges) {
 
 TEST_P(Matmul, ARowDoesNotDependOnItsNeighbours) {
   const Problem p(GetParam(), 50, widths().back(), 3);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : own_tables()) {
     for (int m = 1; m <= kMaxMatmulRows; m++) {
       const auto together = p.run(*table, 0, m);
       for (int row = 0; row < m; row++) {
@@ -267,7 +271,7 @@ TEST_P(Matmul, ARowDoesNotDependOnItsNeighbours) {
 
 TEST_P(Matmul, TileRangesMayBeSplitAnywhere) {
   const Problem p(GetParam(), 16 * 5 - 3, widths().back(), 4);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : own_tables()) {
     const auto whole = p.run(*table, 0, 3);
     for (int64_t cut = 0; cut <= p.n_tiles; cut++) {
       std::vector<float> y(3 * p.n_out);
@@ -315,7 +319,7 @@ TEST_P(Matmul, NanAndInfinityReachTheirRowAlone) {
     Problem p(GetParam(), 17, k, 8);
     p.x[k + k / 2] = bad;  // in row 1
     p.quantize_all();
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : own_tables()) {
       const auto y = p.run(*table, 0, 3);
       for (int64_t o = 0; o < p.n_out; o++) {
         EXPECT_TRUE(std::isfinite(y[o]));
@@ -362,7 +366,7 @@ TEST_P(Quantize, FollowsItsDefinitionInEveryTable) {
       for (auto& value : x) value = by * random_value(random);
       for (int64_t i = 0; i < 32; i++) x[i] = by * (static_cast<float>(i) - 15.5f);  // quotients near halves
       x[31] = by * 127;
-      for (const KernelTable* table : tables()) {
+      for (const KernelTable* table : tables_with_own(&KernelTable::quantize)) {
         SCOPED_TRACE(std::string(table->isa) + " scale " + std::to_string(by) + " k " + std::to_string(k));
         const Quantized out = run_quantize(*table, x, block_);
         for (int64_t b = 0; b < k / 32; b++) {
@@ -388,7 +392,7 @@ TEST_P(Quantize, FollowsItsDefinitionInEveryTable) {
 
 // Rows of models in float need not be whole blocks.
 TEST_P(Quantize, WhatIsLeftAfterTheLastBlockStays) {
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : tables_with_own(&KernelTable::quantize)) {
     for (int64_t left : {1, 4, 31}) {
       const std::vector<float> x(2 * block_ + left, 1.0f);
       Quantized out(3 * block_);
@@ -408,7 +412,7 @@ TEST_P(Quantize, TiesGoToEven) {
   std::vector<float> x(block_);
   for (int i = 0; i < 31; i++) x[i] = static_cast<float>(i) - 15.5f;
   x[31] = 127;
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : tables_with_own(&KernelTable::quantize)) {
     const Quantized out = run_quantize(*table, x, block_);
     EXPECT_EQ(out.scale[0], 1.0f);
     EXPECT_EQ(out.q[1], -16);      // -15.5
@@ -424,7 +428,7 @@ TEST_P(Quantize, NanAndInfinityMakeTheScaleOfTheirBlockNan) {
     for (int at = block_; at < 2 * block_; at++) {
       std::vector<float> x(3 * block_, 1.0f);
       x[at] = bad;
-      for (const KernelTable* table : tables()) {
+      for (const KernelTable* table : tables_with_own(&KernelTable::quantize)) {
         const Quantized out = run_quantize(*table, x, block_);
         for (int i = 0; i < 3 * block_; i++) {
           const bool hit = i / block_ == 1;

@@ -120,7 +120,7 @@ TEST(Sketch, SignsAndSumsOfATileOfEveryFormat) {
       mean[3] = w[3];  // no sign of its own: positive
       mean[7] = 0;
       std::vector<float> first;
-      for (const KernelTable* table : tables()) {
+      for (const KernelTable* table : tables_with_own(&KernelTable::sketch_tile)) {
         std::vector<uint8_t> signs(n / 8 * kSketchRows, 0xa5);
         std::vector<float> sum(kTileRows, 0.5f);
         table->sketch_tile(format, tile.data(), k, mean.data(), size.data(), signs.data(), sum.data());
@@ -178,7 +178,7 @@ TEST(Sketch, EstimatesAreTheSameOnEveryInstructionSet) {
                                       static_cast<float>(sum) +
                                   0.0f);
       }
-      for (const KernelTable* table : tables()) {
+      for (const KernelTable* table : tables_with_own(&KernelTable::sketch)) {
         std::array<float, 4 * kTiles + 1> best;
         best.fill(-1);
         const SketchArgs args = {signs.data(), scale.data(), static_cast<int64_t>(k), q.query, best.data()};

@@ -223,7 +223,7 @@ TEST(ElementKernels, ConvolutionOfAnyLengthAgreesWithDoubles) {
       for (int i = 0; i < n_taps; i++) sum += static_cast<double>(taps[i * stride + c]) * columns[i][c];
       ASSERT_NEAR(expected[c], silu(sum), 2e-6) << c;
     }
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : tables_with_own(&KernelTable::conv_silu)) {
       Floats out(n);
       table->conv_silu(out.data(), columns, taps.data(), stride, n_taps, n);
       ASSERT_TRUE(same_bits(out, expected)) << table->isa << " taps " << n_taps;
@@ -235,7 +235,7 @@ TEST(ArgMax, FindsTheFirstOfTheLargestAndAnyNan) {
   std::mt19937 random(6);
   std::vector<int> sizes = {1000, 2048, 151'937};
   for (int n = 1; n <= 70; n++) sizes.push_back(n);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : tables_with_own(&KernelTable::argmax)) {
     for (const int n : sizes) {
       const int step = n <= 70 ? 1 : n / 17;
       SCOPED_TRACE(std::string(table->isa) + " n " + std::to_string(n));
@@ -341,7 +341,7 @@ TEST(DeltaRows, EveryTableGivesTheBitsOfTheScalarTwin) {
           for (int n_kept = 0; n_kept <= replay + n; n_kept++) {
             DeltaResult expected(d);
             expected.run(scalar::kernels(), d, 0, replay, replay + n, n_kept);
-            for (const KernelTable* table : tables()) {
+            for (const KernelTable* table : tables_with_own(&KernelTable::delta_rows)) {
               DeltaResult out(d);
               out.run(*table, d, 0, replay, replay + n, n_kept);
               ASSERT_TRUE(same_bits(out, expected)) << table->isa << " dk " << dk << " replay " << replay << " rows "
@@ -382,7 +382,7 @@ TEST(DeltaRows, ScalarAgreesWithANaiveRecurrenceInDoubles) {
 // Rows [0, sure) are sure, [sure, drafted) drafts, of which those up to `accepted` are replayed by the next call.
 TEST(DeltaRows, ReplayedDraftsGiveTheBitsOfSureRows) {
   std::mt19937 random(9);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : tables_with_own(&KernelTable::delta_rows)) {
     for (const int dk : {32, 128}) {
       const Delta d(dk, random);
       DeltaResult plain(d);
@@ -410,7 +410,7 @@ TEST(DeltaRows, ReplayedDraftsGiveTheBitsOfSureRows) {
 // A model's own drafts, one in each call: what the calls before it ran is replayed, and the state is not touched.
 TEST(DeltaRows, DraftsRunOneByOneGiveTheBitsOfSureRows) {
   std::mt19937 random(11);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : tables_with_own(&KernelTable::delta_rows)) {
     const Delta d(64, random);
     DeltaResult plain(d), prefix(d);
     plain.run(*table, d, 0, 0, kMaxRows, kMaxRows);
@@ -425,7 +425,7 @@ TEST(DeltaRows, DraftsRunOneByOneGiveTheBitsOfSureRows) {
 TEST(DeltaRows, StateRowsAreIndependent) {
   std::mt19937 random(10);
   const Delta d(64, random);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : tables_with_own(&KernelTable::delta_rows)) {
     DeltaResult whole(d);
     whole.run(*table, d, 0, 2, 5, 3);
     for (int top = 0; top <= Delta::kDv; top++) {
@@ -508,7 +508,7 @@ TEST(Attend, EveryTableGivesTheBitsOfTheScalarTwin) {
     const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
     Attended expected(n_group, head_dim);
     expected.run(scalar::kernels(), q, n_group, scale, k, v, 0, {n});
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : tables_with_own(&KernelTable::attend)) {
       SCOPED_TRACE(std::string(table->isa) + " k " + kv_type_name(k_type) + " v " + kv_type_name(v_type) + " Dh " +
                    std::to_string(head_dim) + " n " + std::to_string(n) + " group " + std::to_string(n_group) +
                    " fill " + std::to_string(static_cast<int>(fill)));
@@ -542,7 +542,7 @@ TEST(Attend, RowsOfACallDoNotDependOnEachOther) {
     const std::vector<int> n = {256, 1, 0, 255};
     const int q_row = n_group * (head_dim + 3) + 1, o_row = n_group * head_dim + 5;
     const Floats q(static_cast<int>(n.size()) * q_row, random);
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : tables_with_own(&KernelTable::attend)) {
       Attended out(n_group, head_dim, static_cast<int>(n.size()));
       out.run(*table, q, n_group, 0.2f, k, v, 0, n);
       for (int r = 0; r < static_cast<int>(n.size()); r++) {
@@ -568,7 +568,7 @@ TEST(Attend, MergeGivesTheBitsOfTheScalarTwin) {
     for (const float apart : {0.0f, 0.3f, -0.3f, 20.0f, -20.0f, 500.0f, -500.0f}) {
       const Floats a(head_dim, random), b(head_dim, random);
       Floats expected = a, ml_expected(2);
-      for (const KernelTable* table : tables()) {
+      for (const KernelTable* table : tables_with_own(&KernelTable::attend_merge)) {
         Floats out = a, ml(2);
         ml[0] = 1.5f, ml[1] = 3;
         table->attend_merge(&ml[0], &ml[1], out.data(), 1.5f + apart, 2, b.data(), head_dim);

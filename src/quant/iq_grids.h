@@ -20,4 +20,17 @@ extern const IqGrid<uint32_t, 256> kIq3XxsGrid;  // sizes: 4, 12, 20, 28, 36, 44
 extern const IqGrid<uint32_t, 512> kIq3SGrid;    // sizes: 1, 3 .. 15
 extern const IqGrid<uint64_t, 2048> kIq1Grid;    // 0, 8, 16: eight times the grid's value, plus 8
 
+// Those with up to 512 entries as numbers of sizes. planes[p][i] holds those of entry i's weights 4p .. 4p + 3, two
+// bits each, or of 2p and 2p + 1, four bits each; sizes may be read at numbers with another bit above two.
+template <size_t n>
+struct IqCodes {
+  alignas(64) uint8_t planes[2][n];
+  uint8_t sizes[8];
+};
+
+extern const IqCodes<256> kIq2XxsCodes;
+extern const IqCodes<512> kIq2XsCodes;
+extern const IqCodes<256> kIq3XxsCodes;
+extern const IqCodes<512> kIq3SCodes;
+
 }  // namespace nextn

@@ -672,7 +672,7 @@ class SameText(Case):
         for model in (MIXED, Q4):
             flags = ["-p", 8 * PROMPT, "-n", 16, "-s", 7, "--temp", 1.2]  # a prompt of many rows
             want = self.digests(*flags, model=model)
-            for isa in ("scalar", "avx2", "avx512", "amx"):
+            for isa in ("scalar", "avx2", "avx512", "avx512_vbmi", "amx"):
                 if nextn("--version", env={"NEXTN_ISA": isa}).rc == 0:
                     self.assertEqual(self.digests(*flags, model=model, env={"NEXTN_ISA": isa}), want, isa)
 

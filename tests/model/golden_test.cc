@@ -185,6 +185,10 @@ TEST(SameBytes, AnyInstructionSet) {
         o.isa = "avx512";
         expect_same(dump(o, tokens), scalar);
       }
+      if (cpu_features().avx512_vbmi) {
+        o.isa = "avx512_vbmi";
+        expect_same(dump(o, tokens), scalar);
+      }
       if (cpu_features().amx) {
         o.isa = "amx";
         expect_same(dump(o, tokens), scalar);

@@ -6,6 +6,12 @@ namespace nextn::avx512 {
 
 #include "kernels/functions.inc"
 
+// With VBMI: matmul_vbmi.cc.
+void matmul_vbmi_iq2_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_vbmi_iq2_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_vbmi_iq3_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_vbmi_iq3_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+
 // With AMX: amx.h.
 void matmul_many_q4_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
 void matmul_many_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);

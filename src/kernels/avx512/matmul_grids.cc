@@ -2,6 +2,7 @@
 // are applied to them and an offset added, because VPDPBUSD wants its first operand unsigned.
 #include "kernels/avx512/amx.h"
 #include "kernels/avx512/functions.h"
+#include "kernels/avx512/iq_formats.h"
 #include "quant/iq_grids.h"
 
 namespace nextn::avx512 {
@@ -33,21 +34,6 @@ NEXTN_INLINE void apply_signs(__m512i signs, Words& w) {
   }
 }
 
-// A word of 28 signs and four other bits (pack.h). The eighth sign of each byte makes the number of them even.
-NEXTN_INLINE __m512i all_signs(__m512i word) {
-  const __m512i given = _mm512_and_si512(word, _mm512_set1_epi32(0x55ffffff));
-  __m512i odd = _mm512_xor_si512(given, _mm512_srli_epi32(given, 16));
-  odd = _mm512_xor_si512(odd, _mm512_srli_epi32(odd, 8));  // bit g: of group g
-  odd = _mm512_and_si512(_mm512_xor_si512(odd, _mm512_slli_epi32(odd, 1)), _mm512_set1_epi32(0xaa));
-  return _mm512_or_si512(given, _mm512_slli_epi32(odd, 24));
-}
-// Its other bits as a number.
-NEXTN_INLINE __m512i other_bits(__m512i word) {
-  __m512i x = _mm512_and_si512(_mm512_srli_epi32(word, 25), _mm512_set1_epi32(0x55));
-  x = _mm512_and_si512(_mm512_or_si512(x, _mm512_srli_epi32(x, 1)), _mm512_set1_epi32(0x33));
-  return _mm512_and_si512(_mm512_or_si512(x, _mm512_srli_epi32(x, 2)), _mm512_set1_epi32(15));
-}
-
 // Bits `keep` of x moved left by n, right for negative n.
 NEXTN_INLINE __m512i moved(__m512i x, int n, int keep) {
   const __m512i y =
@@ -55,31 +41,16 @@ NEXTN_INLINE __m512i moved(__m512i x, int n, int keep) {
   return _mm512_and_si512(y, _mm512_set1_epi32(keep));
 }
 
-template <class Format>
-struct Eighths : Super<Format> {
-  NEXTN_INLINE __m512 d(const uint8_t* super) { return _mm512_mul_ps(halves_at(super), _mm512_set1_ps(0.125f)); }
-};
-
-constexpr int kIq2Offset = 43;
-
-struct IQ2_XXS : Eighths<IQ2_XXS> {
-  static constexpr int kBytes = 66 * kTileRows, kOffset = kIq2Offset;
-  static constexpr bool kOneScale = true;
-
+struct IQ2_XXS : IQ2_XXS_Scales<IQ2_XXS> {
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const uint8_t* words = super + 2 * kTileRows + b * 2 * kWord;
     NEXTN_UNROLL
     for (int l = 0; l < 4; l++) look_up(kIq2XxsGrid.entries, moved(word_at(words), -8 * l, 255), w.v + 2 * l);
     apply_signs<kOffset>(all_signs(word_at(words + kWord)), w);
   }
-  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int) {
-    return odd_scale(other_bits(word_at(super + 2 * kTileRows + (2 * b + 1) * kWord)));
-  }
 };
 
-struct IQ2_XS : Eighths<IQ2_XS> {
-  static constexpr int kBytes = 74 * kTileRows, kOffset = kIq2Offset;
-
+struct IQ2_XS : IQ2_XS_Scales<IQ2_XS> {
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const uint8_t* words = super + 10 * kTileRows + b * 2 * kWord;
     const __m512i low = word_at(words), word = word_at(words + kWord);
@@ -89,9 +60,6 @@ struct IQ2_XS : Eighths<IQ2_XS> {
       look_up(kIq2XsGrid.entries, index, w.v + 2 * l);
     }
     apply_signs<kOffset>(all_signs(word), w);
-  }
-  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
-    return odd_scale(bits_of(row_bytes(super + (2 + b) * kTileRows), 4 * i, 4));
   }
 };
 
@@ -112,10 +80,7 @@ struct IQ2_S : Eighths<IQ2_S> {
   }
 };
 
-struct IQ3_XXS : Super<IQ3_XXS> {
-  static constexpr int kBytes = 98 * kTileRows, kOffset = 62;
-  static constexpr bool kOneScale = true;
-
+struct IQ3_XXS : IQ3_XXS_Scales<IQ3_XXS> {
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
@@ -123,16 +88,9 @@ struct IQ3_XXS : Super<IQ3_XXS> {
     }
     apply_signs<kOffset>(all_signs(word_at(super + 66 * kTileRows + b * kWord)), w);
   }
-  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int) {
-    return odd_scale(other_bits(word_at(super + 66 * kTileRows + b * kWord)));
-  }
-  NEXTN_INLINE __m512 d(const uint8_t* super) { return _mm512_mul_ps(halves_at(super), _mm512_set1_ps(0.25f)); }
 };
 
-struct IQ3_S : Super<IQ3_S> {
-  static constexpr int kBytes = 110 * kTileRows, kOffset = 15;
-  static constexpr bool kOneScale = true;
-
+struct IQ3_S : IQ3_S_Scales<IQ3_S> {
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const __m512i high = row_bytes(super + (2 + b) * kTileRows);
     NEXTN_UNROLL
@@ -141,9 +99,6 @@ struct IQ3_S : Super<IQ3_S> {
       w.v[g] = look_up(kIq3SGrid.entries, _mm512_or_si512(low, moved(high, 8 - g, 256)));
     }
     apply_signs<kOffset>(word_at(super + 78 * kTileRows + b * kWord), w);
-  }
-  NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int) {
-    return odd_scale(bits_of(row_bytes(super + (10 + b / 2) * kTileRows), b % 2 * 4, 4));
   }
 };
 
@@ -224,20 +179,8 @@ void matmul_iq1_m(const MatmulArgs& args, int64_t tile_first, int64_t tile_last)
   for_rows<BlockKernel<IQ1_M>>(args, tile_first, tile_last);
 }
 
-void matmul_many_iq2_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  many_tiles<IQ2_XXS>(args, tile_first, tile_last);
-}
-void matmul_many_iq2_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  many_tiles<IQ2_XS>(args, tile_first, tile_last);
-}
 void matmul_many_iq2_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   many_tiles<IQ2_S>(args, tile_first, tile_last);
-}
-void matmul_many_iq3_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  many_tiles<IQ3_XXS>(args, tile_first, tile_last);
-}
-void matmul_many_iq3_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
-  many_tiles<IQ3_S>(args, tile_first, tile_last);
 }
 void matmul_many_iq1_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last) {
   many_tiles<IQ1_S>(args, tile_first, tile_last);

@@ -5,9 +5,23 @@ namespace nextn::avx512 {
 static constexpr char kIsa[] = "avx512";
 #include "kernels/table.inc"
 
-const KernelTable& kernels_with_amx() {
+const KernelTable& kernels_with_vbmi() {
   static const KernelTable table = [] {
     KernelTable t = kernels();
+    t.isa = "avx512_vbmi";
+    const auto few = [&](PackFormat format) -> MatmulFn& { return t.matmul[static_cast<int>(format)]; };
+    few(PackFormat::kIQ2_XXS) = matmul_vbmi_iq2_xxs;
+    few(PackFormat::kIQ2_XS) = matmul_vbmi_iq2_xs;
+    few(PackFormat::kIQ3_XXS) = matmul_vbmi_iq3_xxs;
+    few(PackFormat::kIQ3_S) = matmul_vbmi_iq3_s;
+    return t;
+  }();
+  return table;
+}
+
+const KernelTable& kernels_with_amx() {
+  static const KernelTable table = [] {
+    KernelTable t = kernels_with_vbmi();
     t.isa = "amx";
     const auto many = [&](PackFormat format) -> MatmulFn& { return t.matmul_many[static_cast<int>(format)]; };
     many(PackFormat::kQ4_K) = matmul_many_q4_k;
