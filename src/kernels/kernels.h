@@ -15,7 +15,7 @@
 namespace nextn {
 
 // Goes up with every change of what any function gives, by one bit or more: states kept in files are of one number.
-constexpr int kNumericsVersion = 2;
+constexpr int kNumericsVersion = 3;
 
 constexpr int kMaxMatmulRows = 8;  // activation rows of one matmul call
 constexpr int kMinManyRows = 16;   // of one matmul_many call,
@@ -83,12 +83,11 @@ struct DeltaRows {
   int64_t qkv_stride = 0;
   int64_t gate_stride = 0;
 };
-// One value head's state rows [first, last) of Dv: applies the rows of `replay`, then those of `step`, and stores the
-// state that the first n_kept of all these leave; what comes after is applied without storing (D3). delta_rows.cc has
-// the equation.
+// One value head: applies the rows of `replay`, then those of `step`, and stores the state that the first n_kept of all
+// these leave; what comes after is applied without storing (D3). delta_rule.cc has the equation.
 struct DeltaArgs {
-  float* state;  // (Dv, Dk)
-  int dk;        // 16, 32, 48, 64, 96, 128, 192 or 256
+  float* state;  // (Dv/16, Dk, 16): columns in blocks of 16
+  int dk, dv;    // multiples of 16 up to 256
   DeltaRows replay;
   DeltaRows step;
   int n_kept;
@@ -96,7 +95,7 @@ struct DeltaArgs {
   int64_t o_stride;
   float scale;  // Dv^-1/2
 };
-using DeltaRowsFn = void (*)(const DeltaArgs& args, int first, int last);
+using DeltaRuleFn = void (*)(const DeltaArgs& args);
 
 // One vector of head_dim values to cache precision, kv_bytes() bytes; the same bytes on every instruction set.
 void kv_store(KvType type, const float* x, int64_t head_dim, uint8_t* cached) noexcept;
@@ -162,7 +161,7 @@ struct KernelTable {
   SigmoidGateFn sigmoid_gate;
   RopeFn rope;
   ConvSiluFn conv_silu;
-  DeltaRowsFn delta_rows;
+  DeltaRuleFn delta_rule;
   AttendFn attend;
   AttendMergeFn attend_merge;
   ArgMaxFn argmax;

@@ -64,7 +64,7 @@ void record_drafts(const TensorView& u, const TensorView& beta, const TensorView
   }
 }
 
-// The recurrence of one value head, all of its state rows.
+// The recurrence of one value head.
 void recur(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView& beta, const TensorView& decay,
            const DeltaShape& shape, const DeltaRun& run, int h) noexcept {
   const int64_t k_at = static_cast<int64_t>(shape.key_head(h)) * shape.key_dim,
@@ -75,6 +75,7 @@ void recur(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView&
   DeltaArgs args;
   args.state = delta.state + static_cast<int64_t>(h) * shape.value_dim * shape.key_dim;
   args.dk = shape.key_dim;
+  args.dv = shape.value_dim;
   if (delta.n_pending > 0 && ctx.fault != Fault::kReplay) {
     args.replay = {.n = delta.n_pending,
                    .q = nullptr,
@@ -98,7 +99,12 @@ void recur(Ctx& ctx, const TensorView& o, const TensorView& u, const TensorView&
   args.o = o.row(run.first_row) + v_at;
   args.o_stride = o.stride;
   args.scale = 1 / __builtin_sqrtf(static_cast<float>(shape.value_dim));
-  ctx.kernels.delta_rows(args, 0, shape.value_dim);
+  ctx.kernels.delta_rule(args);
+}
+
+// Asks for n floats that will be read soon.
+void fetch(const float* p, int n) noexcept {
+  for (int i = 0; i < n; i += 16) __builtin_prefetch(p + i);
 }
 
 }  // namespace
@@ -160,6 +166,7 @@ void delta_net_q8(Ctx& ctx, const TensorView& o, const TensorView& u, const Tens
       record_drafts(u, beta, decay, shape, run, h);
       const int64_t at = static_cast<int64_t>(h) * Dv;
       for (int r = run.first_row; r < last_row; r++) {
+        if (r + 2 < last_row) fetch(o.row(r + 2) + at, Dv), fetch(z.row(r + 2) + at, Dv);
         ctx.kernels.gated_rms_norm(o.row(r) + at, o.row(r) + at, w, z.row(r) + at, Dv, eps);
       }
     }

@@ -32,7 +32,7 @@ inline KvView kv_view(uint8_t* bytes, int64_t n_ctx, int64_t n_kv_heads, int64_t
   return {bytes, bytes + keys, n_kv_heads * k_head, n_kv_heads * v_head, k_head, v_head, k_type, v_type};
 }
 
-// A delta net's memory: state (Hv, Dv, Dk) and two banks of records (max_draft, record_stride), a record being
+// A delta net's memory: state (Hv, Dv/16, Dk, 16) and two banks of records (max_draft, record_stride), a record being
 // [k (Hk, Dk) | v (Hv, Dv) | beta (Hv) | decay (Hv)] of one draft row.
 struct DeltaView {
   float* state;

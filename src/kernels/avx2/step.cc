@@ -6,7 +6,7 @@ namespace nextn::avx2 {
 
 #include "kernels/simd/elementwise.inc"
 
-#include "kernels/simd/delta_rows.inc"
+#include "kernels/simd/delta_rule.inc"
 
 #include "kernels/simd/attention.inc"
 

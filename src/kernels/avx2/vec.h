@@ -10,12 +10,18 @@
 
 namespace nextn::avx2 {
 
+constexpr int kVecRegisters = 2;  // of a Vec
+
 struct Vec {
   __m256 lo, hi;
 };
 
 static inline Vec load(const float* p) {
   return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+// Into the first-level cache, 16 floats' line.
+static inline void prefetch(const float* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
 }
 static inline void store(float* p, Vec a) {
   _mm256_storeu_ps(p, a.lo);

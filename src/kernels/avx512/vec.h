@@ -9,12 +9,18 @@
 
 namespace nextn::avx512 {
 
+constexpr int kVecRegisters = 1;  // of a Vec
+
 struct Vec {
   __m512 v;
 };
 
 static inline Vec load(const float* p) {
   return {_mm512_loadu_ps(p)};
+}
+// Into the first-level cache, 16 floats' line.
+static inline void prefetch(const float* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
 }
 static inline void store(float* p, Vec a) {
   _mm512_storeu_ps(p, a.v);

@@ -3,15 +3,15 @@
 //
 //   S_t = S_{t-1} alpha_t (I - beta_t k_t k_t^T) + beta_t v_t k_t^T           o_t = S_t q_t
 //
-// evaluated for each row j of S in this order, sums over i in the fixed lanes of lanes.h:
+// evaluated for each value index j in this order, sums over i as that of the even i plus that of the odd:
 //
-//   1  S[j][i] *= decay                    first: the recall below sees the faded state
-//   2  r[j] = sum_i S[j][i] k[i]           what the memory answers to k
+//   1  S[i][j] *= decay                    first: the recall below sees the faded state
+//   2  r[j] = sum_i S[i][j] k[i]           what the memory answers to k
 //   3  d[j] = beta (v[j] - r[j])
-//   4  S[j][i] += d[j] k[i]
-//   5  o[j] = Dv^-1/2 sum_i S[j][i] q[i]   after the write
+//   4  S[i][j] += d[j] k[i]
+//   5  o[j] = Dv^-1/2 sum_i S[i][j] q[i]   after the write
 //
-//   S_t      state  (Dv, Dk)  row-major, f32: value index j slow, key index i fast
+//   S_t      state  (Dv/16, Dk, 16)  f32: columns j in blocks of 16, fastest within a block
 //   q_t,k_t  q, k   (Dk)      after conv, SiLU and x / max(|x|, eps), of the key head that belongs to this value head
 //   v_t      v      (Dv)      after conv and SiLU
 //   alpha_t  decay  (1)       exp(g), g = ssm_a * softplus(ssm_alpha . x + ssm_dt) < 0
@@ -19,8 +19,6 @@
 //
 // Not in the paper: the scale Dv^-1/2 on o (the published models; Dk = Dv there). A replay runs steps 1-4 on recorded
 // k, v, beta and decay: the same inputs in the same order, so the same bits as if the rows had been sure at once.
-#include <algorithm>
-
 #include "kernels/lanes.h"
 #include "kernels/scalar/functions.h"
 
@@ -29,9 +27,9 @@ namespace nextn::scalar {
 namespace {
 
 float dot(const float* a, const float* b, int n) {
-  float lane[kLanes] = {};
-  for (int i = 0; i < n; i++) lane[i % kLanes] = __builtin_fmaf(a[i], b[i], lane[i % kLanes]);
-  return fold_lanes(lane);
+  float sum[2] = {};
+  for (int i = 0; i < n; i++) sum[i % 2] = __builtin_fmaf(a[i], b[i], sum[i % 2]);
+  return sum[0] + sum[1];
 }
 
 void delta_token(float* s, int dk, const DeltaRows& rows, int t, int j) {
@@ -44,11 +42,11 @@ void delta_token(float* s, int dk, const DeltaRows& rows, int t, int j) {
 
 }  // namespace
 
-void delta_rows(const DeltaArgs& args, int first, int last) {
-  for (int j = first; j < last; j++) {
-    float* const state = args.state + static_cast<int64_t>(j) * args.dk;
+void delta_rule(const DeltaArgs& args) {
+  for (int j = 0; j < args.dv; j++) {
+    float* const column = args.state + static_cast<int64_t>(j / kLanes * kLanes) * args.dk + j % kLanes;
     float s[256];
-    for (int i = 0; i < args.dk; i++) s[i] = state[i];
+    for (int i = 0; i < args.dk; i++) s[i] = column[i * kLanes];
     for (int n = 1; n <= args.replay.n + args.step.n; n++) {
       const int t = n - 1 - args.replay.n;
       if (t < 0) {
@@ -57,7 +55,8 @@ void delta_rows(const DeltaArgs& args, int first, int last) {
         delta_token(s, args.dk, args.step, t, j);
         args.o[t * args.o_stride + j] = dot(s, args.step.q + t * args.step.qkv_stride, args.dk) * args.scale;
       }
-      if (n == args.n_kept) std::copy_n(s, args.dk, state);
+      if (n != args.n_kept) continue;
+      for (int i = 0; i < args.dk; i++) column[i * kLanes] = s[i];
     }
   }
 }
