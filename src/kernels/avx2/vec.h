@@ -10,7 +10,8 @@
 
 namespace nextn::avx2 {
 
-constexpr int kVecRegisters = 2;  // of a Vec
+constexpr int kVecRegisters = 2;                  // of a Vec
+constexpr int kAttendSums = 4, kAttendHeads = 4;  // at once in attention
 
 struct Vec {
   __m256 lo, hi;
@@ -109,11 +110,11 @@ static inline __m128 fold_to_four(Vec a) {
   const __m256 eight = _mm256_add_ps(a.lo, a.hi);
   return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
 }
-// sum[0..3] = fold of a, b, c, d.
-static inline void fold_four(Vec a, Vec b, Vec c, Vec d, float* sum) {
-  const __m128 fa = fold_to_four(a), fb = fold_to_four(b), fc = fold_to_four(c), fd = fold_to_four(d);
-  const __m128 ab = _mm_add_ps(_mm_movelh_ps(fa, fb), _mm_movehl_ps(fb, fa));
-  const __m128 cd = _mm_add_ps(_mm_movelh_ps(fc, fd), _mm_movehl_ps(fd, fc));
+// sum[i] = fold of x[i].
+static inline void fold_all(const Vec (&x)[4], float* sum) {
+  const __m128 a = fold_to_four(x[0]), b = fold_to_four(x[1]), c = fold_to_four(x[2]), d = fold_to_four(x[3]);
+  const __m128 ab = _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+  const __m128 cd = _mm_add_ps(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
   _mm_storeu_ps(sum, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd)));
 }
 

@@ -9,7 +9,8 @@
 
 namespace nextn::avx512 {
 
-constexpr int kVecRegisters = 1;  // of a Vec
+constexpr int kVecRegisters = 1;                   // of a Vec
+constexpr int kAttendSums = 16, kAttendHeads = 4;  // at once in attention
 
 struct Vec {
   __m512 v;
@@ -91,16 +92,28 @@ static inline float fold(Vec a) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-static inline __m128 fold_to_four(Vec a) {
-  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
-  return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+// The steps of fold_lanes, lane l + lane l + 8, + 4, + 2, + 1, on two vectors at once: what is left of both fills one.
+static inline __m512 fold_halves(__m512 a, __m512 b) {
+  const __m512 low = _mm512_shuffle_f32x4(a, b, 0x44), high = _mm512_shuffle_f32x4(a, b, 0xee);
+  return _mm512_add_ps(low, high);
 }
-// sum[0..3] = fold of a, b, c, d.
-static inline void fold_four(Vec a, Vec b, Vec c, Vec d, float* sum) {
-  const __m128 fa = fold_to_four(a), fb = fold_to_four(b), fc = fold_to_four(c), fd = fold_to_four(d);
-  const __m128 ab = _mm_add_ps(_mm_movelh_ps(fa, fb), _mm_movehl_ps(fb, fa));
-  const __m128 cd = _mm_add_ps(_mm_movelh_ps(fc, fd), _mm_movehl_ps(fd, fc));
-  _mm_storeu_ps(sum, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd)));
+static inline __m512 fold_quarters(__m512 a, __m512 b) {
+  const __m512 even = _mm512_shuffle_f32x4(a, b, 0x88), odd = _mm512_shuffle_f32x4(a, b, 0xdd);
+  return _mm512_add_ps(even, odd);
+}
+static inline __m512 fold_pairs(__m512 a, __m512 b) {
+  const __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
+  return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+}
+static inline __m512 fold_last(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
+}
+// sum[i] = fold of x[i].
+static inline void fold_all(const Vec (&x)[16], float* sum) {
+  __m512 eight[8], four[4];
+  for (int i = 0; i < 8; i++) eight[i] = fold_halves(x[i / 4 * 8 + i % 4].v, x[i / 4 * 8 + i % 4 + 4].v);
+  for (int i = 0; i < 4; i++) four[i] = fold_quarters(eight[i], eight[i + 4]);
+  _mm512_storeu_ps(sum, fold_last(fold_pairs(four[0], four[1]), fold_pairs(four[2], four[3])));
 }
 
 }  // namespace nextn::avx512

@@ -41,6 +41,7 @@ static void attend_head(const AttendArgs& args, int row, int head) {
   }
   float most = p[0];
   for (int i = 1; i < n; i++) most = p[i] > most ? p[i] : most;
+  most += 0.0f;  // one zero, whichever was met first
   float lane[kLanes] = {};
   for (int i = 0; i < n; i++) lane[i % kLanes] += p[i] = exp(p[i] - most);
   args.m[row * args.n_group + head] = most;
