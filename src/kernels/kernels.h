@@ -3,7 +3,8 @@
 //
 // Every function gives the same bits on every instruction set. Integer dots are exact; float sums run in 16 virtual
 // lanes (element i belongs to lane i % 16, each lane adds its elements in ascending order with fma) that are folded in
-// a fixed tree (lanes.h); everything else is element by element with the operations written out.
+// a fixed tree (lanes.h), but for the delta rule's (scalar/delta_rule.cc); everything else is element by element with
+// the operations written out.
 #pragma once
 
 #include <cstdint>

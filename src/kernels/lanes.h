@@ -1,5 +1,6 @@
-// The order of float sums, the same on every instruction set: 16 virtual lanes, folded as a tree. And the constants of
-// the one exp that all of them share. Included by files built for different instruction sets: plain statics only.
+// The order of most float sums, the same on every instruction set: 16 virtual lanes, folded as a tree. And the
+// constants of the one exp that all of them share. Included by files built for different instruction sets: plain
+// statics only.
 #pragma once
 
 namespace nextn {

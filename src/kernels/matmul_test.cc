@@ -224,6 +224,16 @@ TEST_P(Matmul, ManyRowsGiveTheSameBits) {
   }
 }
 
+TEST(Tables, WithVbmiSmallGridsHaveKernelsOfTheirOwn) {
+  for (PackFormat f : formats(true)) {
+    const bool own =
+        f == PackFormat::kIQ2_XXS || f == PackFormat::kIQ2_XS || f == PackFormat::kIQ3_XXS || f == PackFormat::kIQ3_S;
+    const int i = static_cast<int>(f);
+    EXPECT_EQ(avx512::kernels_with_vbmi().matmul[i] != avx512::kernels().matmul[i], own) << name_of(f);
+    EXPECT_EQ(avx512::kernels_with_amx().matmul[i], avx512::kernels_with_vbmi().matmul[i]) << name_of(f);
+  }
+}
+
 class IntegerMatmul : public Matmul {};
 
 // All quants at the ends of their ranges: here a 16-bit sum would saturate, were one too many added.

@@ -270,12 +270,13 @@ TEST(ArgMax, FindsTheFirstOfTheLargestAndAnyNan) {
 
 constexpr int kMaxRows = 7;
 
-// A sequence of rows for one value head with an odd number of blocks, and what a call on some of them needs.
+// A sequence of rows for one value head and what a call on some of them needs.
 struct Delta {
-  Delta(int dk, std::mt19937& random, Fill fill = Fill::kUsual)
+  Delta(int dk, std::mt19937& random, Fill fill = Fill::kUsual, int dv = 48)
       : dk(dk),
-        stride(2 * dk + kDv + 3),
-        state(static_cast<size_t>(dk) * kDv, random, fill),
+        dv(dv),
+        stride(2 * dk + dv + 3),
+        state(static_cast<size_t>(dk) * dv, random, fill),
         qkv(static_cast<size_t>(kMaxRows) * stride, random, fill),
         gates(2 * kMaxRows) {
     for (size_t i = 0; i < qkv.size(); i++) {
@@ -296,25 +297,26 @@ struct Delta {
             .gate_stride = 2};
   }
 
-  static constexpr int kDv = 48, kOutStride = kDv + 2;
-  int dk;
+  int out_stride() const { return dv + 2; }
+
+  int dk, dv;
   int64_t stride;
   Floats state, qkv, gates;
 };
 
 struct DeltaResult {
-  explicit DeltaResult(const Delta& d) : state(d.state), o(kMaxRows * Delta::kOutStride, kUntouched) {}
+  explicit DeltaResult(const Delta& d) : state(d.state), o(kMaxRows * d.out_stride(), kUntouched) {}
 
   // Replays rows [replay, first), then runs rows [first, last); of all these the first n_kept stay.
   void run(const KernelTable& table, const Delta& d, int replay, int first, int last, int n_kept) {
     table.delta_rule({.state = state.data(),
                       .dk = d.dk,
-                      .dv = Delta::kDv,
+                      .dv = d.dv,
                       .replay = d.rows(replay, first, true),
                       .step = d.rows(first, last),
                       .n_kept = n_kept,
-                      .o = o.data() + first * Delta::kOutStride,
-                      .o_stride = Delta::kOutStride,
+                      .o = o.data() + first * d.out_stride(),
+                      .o_stride = d.out_stride(),
                       .scale = 0.25f});
   }
 
@@ -327,13 +329,13 @@ struct DeltaResult {
   return same_bits(a.o, b.o);
 }
 
-const int kKeyDims[] = {16, 32, 48, 64, 96, 128, 192, 256};
+const int kKeyDims[] = {16, 32, 48, 64, 80, 96, 128, 192, 256};
 
 TEST(DeltaRule, EveryTableGivesTheBitsOfTheScalarTwin) {
   std::mt19937 random(7);
   for (const Fill fill : kFills) {
     for (const int dk : kKeyDims) {
-      const Delta d(dk, random, fill);
+      const Delta d(dk, random, fill, 16 * (1 + dk / 16 % 4));
       for (int replay = 0; replay <= 2; replay++) {
         for (int n = 0; n <= 4; n++) {
           for (int n_kept = 0; n_kept <= replay + n; n_kept++) {
@@ -359,7 +361,7 @@ TEST(DeltaRule, ScalarAgreesWithANaiveRecurrenceInDoubles) {
     DeltaResult out(d);
     out.run(scalar::kernels(), d, 0, 0, kMaxRows, kMaxRows);
     // S <- alpha S (I - beta k k^T) + beta v k^T, the paper's form; o = scale S q
-    for (int j = 0; j < Delta::kDv; j++) {
+    for (int j = 0; j < d.dv; j++) {
       const auto at = [&](int i) { return (j / 16 * dk + i) * 16 + j % 16; };
       std::vector<double> s(dk);
       for (int i = 0; i < dk; i++) s[i] = d.state[at(i)];
@@ -372,7 +374,7 @@ TEST(DeltaRule, ScalarAgreesWithANaiveRecurrenceInDoubles) {
           s[i] = alpha * (s[i] - beta * along_k * row.k[i]) + beta * row.v[j] * row.k[i];
           o += s[i] * row.q[i];
         }
-        ASSERT_NEAR(out.o[t * Delta::kOutStride + j], 0.25 * o, 1e-6) << "dk " << dk << " row " << t;
+        ASSERT_NEAR(out.o[t * d.out_stride() + j], 0.25 * o, 1e-6) << "dk " << dk << " row " << t;
       }
       for (int i = 0; i < dk; i++) ASSERT_NEAR(out.state[at(i)], s[i], 2e-6) << "dk " << dk;
     }
@@ -484,7 +486,7 @@ TEST(Attend, EveryTableGivesTheBitsOfTheScalarTwin) {
   std::mt19937 random(11);
   int n_group = 0;
   const auto compare = [&](KvType k_type, KvType v_type, int head_dim, int n, Fill fill) {
-    n_group = n_group % 12 + 1;
+    n_group = n_group % 13 + 1;
     const Cached k(k_type, n, head_dim, random, fill), v(v_type, n, head_dim, random, fill);
     const Floats q(n_group * (head_dim + 3), random, fill);
     const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
@@ -512,6 +514,47 @@ TEST(Attend, EveryTableGivesTheBitsOfTheScalarTwin) {
     }
   }
   for (int n = 1; n <= 70; n++) compare(KvType::kF16, KvType::kF16, 32, n, Fill::kUsual);
+  for (const int head_dim : {288, 480, 512}) {
+    for (const KvType type : kKvTypes) {
+      for (int i = 0; i < 4; i++) compare(type, type, head_dim, 33, Fill::kUsual);
+    }
+  }
+  n_group = 18;
+  for (int i = 0; i < 2; i++) compare(KvType::kF16, KvType::kQ8_0, 64, 20, Fill::kUsual), n_group = 31;
+}
+
+// Single keys that make one score NaN, infinite or minus zero, wherever it stands among the others.
+TEST(Attend, ScoresThatAreNoNumbersGiveTheBitsOfTheScalarTwin) {
+  std::mt19937 random(16);
+  const int head_dim = 32, n_group = 2;
+  Floats q(n_group * (head_dim + 3), random);
+  for (size_t i = 0; i < q.size(); i++) q[i] = std::fabs(q[i]);
+  for (const int n : {1, 16, 17, 40}) {
+    for (const float odd : {kNan, -kNan, kInfinity, -kInfinity, -0.0f}) {
+      for (int at = 0; at < n; at++) {
+        Cached k(KvType::kF32, n, head_dim, random);
+        const Cached v(KvType::kF32, n, head_dim, random);
+        for (int i = 0; i < n; i++) {
+          Floats x(head_dim, random);
+          // The others: below zero, or plus zero where it is to be seen which of two zeros is the largest.
+          for (int d = 0; d < head_dim; d++) x[d] = i == at ? odd : odd == 0 ? 0.0f : -std::fabs(x[d]);
+          kv_store(KvType::kF32, x.data(), head_dim, k.bytes.data() + k.unit + i * k.stride);
+        }
+        Attended expected(n_group, head_dim);
+        expected.run(scalar::kernels(), q, n_group, 0.1f, k, v, 0, {n});
+        EXPECT_FALSE(odd == 0 && std::signbit(expected.m[0]));
+        for (const KernelTable* table : tables_with_own(&KernelTable::attend)) {
+          SCOPED_TRACE(std::string(table->isa) + " " + std::to_string(odd) + " at " + std::to_string(at) + " of " +
+                       std::to_string(n));
+          Attended out(n_group, head_dim);
+          out.run(*table, q, n_group, 0.1f, k, v, 0, {n});
+          ASSERT_TRUE(same_bits(out.m, expected.m));
+          ASSERT_TRUE(same_bits(out.l, expected.l));
+          ASSERT_TRUE(same_bits(out.o, expected.o));
+        }
+      }
+    }
+  }
 }
 
 // Rows of one call that see different numbers of positions, some none: each has the bits it has alone, and what is not
@@ -519,8 +562,9 @@ TEST(Attend, EveryTableGivesTheBitsOfTheScalarTwin) {
 TEST(Attend, RowsOfACallDoNotDependOnEachOther) {
   std::mt19937 random(15);
   const int head_dim = 96, n_positions = 256;
-  const Cached k(KvType::kF16, n_positions, head_dim, random), v(KvType::kQ8_0, n_positions, head_dim, random);
   for (const int n_group : {1, 2, 3, 4, 8}) {
+    const KvType k_type = kKvTypes[n_group % 3], v_type = kKvTypes[(n_group + 2) % 3];
+    const Cached k(k_type, n_positions, head_dim, random), v(v_type, n_positions, head_dim, random);
     const std::vector<int> n = {256, 1, 0, 255};
     const int q_row = n_group * (head_dim + 3) + 1, o_row = n_group * head_dim + 5;
     const Floats q(static_cast<int>(n.size()) * q_row, random);

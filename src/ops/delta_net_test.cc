@@ -16,7 +16,7 @@
 namespace nextn {
 namespace {
 
-// Sizes that cut blocks unevenly: 576 channels of 512 at a time, 80 state rows of 32 at a time.
+// Sizes that cut blocks unevenly: 1280 channels of 512 at a time.
 constexpr ops::DeltaShape kShape = {.n_key_heads = 2, .n_value_heads = 8, .key_dim = 64, .value_dim = 128};
 constexpr int kTokens = 40, kTaps = 4, kLayers = 2, kChannels = 1280, kValues = 1024, kHeads = 8;
 

@@ -36,6 +36,22 @@ constexpr IqCodes<n> in_planes(const uint16_t (&codes)[n], const uint8_t (&value
 constexpr uint8_t kIq2Sizes[] = {8, 25, 43}, kIq1Values[] = {0, 8, 16};
 constexpr uint8_t kIq3XxsSizes[] = {4, 12, 20, 28, 36, 44, 52, 62}, kIq3SSizes[] = {1, 3, 5, 7, 9, 11, 13, 15};
 
+// Whether a grid's planes name the weights of its entries.
+template <class Entry, size_t n>
+constexpr bool same(const IqGrid<Entry, n>& grid, const IqCodes<n>& codes) {
+  constexpr size_t kBits = sizeof(Entry) == 4 ? 4 : 2;
+  for (size_t i = 0; i < n * sizeof(Entry); i++) {
+    const size_t entry = i / sizeof(Entry), weight = i % sizeof(Entry), in_byte = 8 / kBits;
+    const unsigned code = codes.planes[weight / in_byte][entry] >> weight % in_byte * kBits;
+    if ((grid.entries[entry] >> 8 * weight & 255) != codes.sizes[code & ((1u << kBits) - 1) & 7]) return false;
+  }
+  return true;
+}
+static_assert(same(expand<uint64_t>(codes::kIq2XxsCodes, kIq2Sizes), in_planes(codes::kIq2XxsCodes, kIq2Sizes)));
+static_assert(same(expand<uint64_t>(codes::kIq2XsCodes, kIq2Sizes), in_planes(codes::kIq2XsCodes, kIq2Sizes)));
+static_assert(same(expand<uint32_t>(codes::kIq3XxsCodes, kIq3XxsSizes), in_planes(codes::kIq3XxsCodes, kIq3XxsSizes)));
+static_assert(same(expand<uint32_t>(codes::kIq3SCodes, kIq3SSizes), in_planes(codes::kIq3SCodes, kIq3SSizes)));
+
 }  // namespace
 
 constinit const IqGrid<uint64_t, 256> kIq2XxsGrid = expand<uint64_t>(codes::kIq2XxsCodes, kIq2Sizes);

@@ -150,7 +150,7 @@ class Usage(Case):
                 result = nextn(*args)
                 self.assertEqual((result.rc, result.err), (0, ""))
                 self.assertTrue(result.out.endswith("\n"))
-        self.assertRegex(nextn("--version").out, r"^nextn \d+\.\d+\.\d+ \((scalar|avx2|avx512|amx)\)\n$")
+        self.assertRegex(nextn("--version").out, r"^nextn \d+\.\d+\.\d+ \((scalar|avx2|avx512|avx512_vbmi|amx)\)\n$")
 
     def test_unknown_flags_and_arguments(self):
         for command in ("run", "bench", "inspect", "selftest"):

@@ -29,6 +29,13 @@ static inline __m256i half(simde__m512i a, int i) {
   return simde__m512i_to_private(a).m256i[i];
 }
 
+static inline simde__m512 shuffle_f32x4(simde__m512 a, simde__m512 b, int order) {
+  alignas(64) float from[2][16], to[16];
+  simde_mm512_storeu_ps(from[0], a);
+  simde_mm512_storeu_ps(from[1], b);
+  for (int i = 0; i < 4; i++) std::memcpy(to + 4 * i, from[i / 2] + 4 * (order >> 2 * i & 3), 16);
+  return simde_mm512_loadu_ps(to);
+}
 static inline simde__m512 cvtepi32_ps(simde__m512i a) {
   return floats(_mm256_cvtepi32_ps(half(a, 0)), _mm256_cvtepi32_ps(half(a, 1)));
 }
@@ -156,6 +163,8 @@ static inline void tile_dot_products(int to, int a, int b) {
 
 }  // namespace nextn::emulated
 
+#undef _mm512_shuffle_f32x4
+#define _mm512_shuffle_f32x4 ::nextn::emulated::shuffle_f32x4
 #define _mm512_cvtepi32_ps ::nextn::emulated::cvtepi32_ps
 #define _mm512_cvtepi8_epi32 ::nextn::emulated::cvtepi8_epi32
 #define _mm512_cvtepu8_epi32 ::nextn::emulated::cvtepu8_epi32

@@ -1,6 +1,7 @@
 // Matmul of the IQ formats with grids of up to 512 entries where the CPU has VBMI; scalar/matmul.cc defines the
 // numbers. Nothing is gathered: VPERMB looks up the codes of 64 entries at a time, in tables that are the grid in
-// planes of bytes, and the weights, signed and with an offset, by their codes.
+// planes of bytes, and the weights, signed and with an offset, by their codes. With AMX, their kernels of many rows,
+// too.
 #include "kernels/avx512/amx.h"
 #include "kernels/avx512/functions.h"
 #include "kernels/avx512/iq_formats.h"
