@@ -139,7 +139,7 @@ Options parse(int argc, char** argv) {
     else if (flag == "--repeats")
       o.repeats = std::max(1, std::atoi(value));
     else if (flag == "--profile")
-      o.profile = std::clamp(std::atoi(value), 1, 8);
+      o.profile = std::clamp(std::atoi(value), 1, 1 + kMaxDraftLimit);
     else if (flag == "--prompt")
       o.prompt = std::atoi(value);
     else if (flag == "--rows") {
@@ -150,8 +150,12 @@ Options parse(int argc, char** argv) {
       fail(ErrorCode::kUsage, "{}: unknown flag", flag);
   }
   for (const int m : o.rows) {
-    if (m < 1 || m > 1 + o.engine.max_draft) fail(ErrorCode::kUsage, "--rows: expected 1 to 8, found {}", m);
+    if (m < 1 || m > 1 + kMaxDraftLimit) {
+      fail(ErrorCode::kUsage, "--rows: expected 1 to {}, found {}", 1 + kMaxDraftLimit, m);
+    }
+    o.engine.max_draft = std::max(o.engine.max_draft, m - 1);
   }
+  o.engine.max_draft = std::max(o.engine.max_draft, o.profile - 1);
   o.engine.row_limit = std::max(512, o.prompt);
   o.engine.n_ctx = o.position + o.engine.row_limit;
   return o;

@@ -8,8 +8,7 @@ namespace {
 
 constexpr double kPrior = 0.7;          // of a first draft that nothing is known about:
 constexpr double kPriorWeight = 2;      // as if so many had been seen, forgotten as real ones are
-constexpr double kDeeperRate = 0.97;    // of the position before, where a deeper one has not been seen
-constexpr double kDeeperWeight = 4;     //
+constexpr double kDeeperWeight = 4;     // and of deeper ones, from the position before
 constexpr double kPositionKeep = 0.94;  // about the last 16 drafts
 constexpr double kBandKeep = 0.98;      // about the last 50
 constexpr double kBandWeight = 6;       //
@@ -30,7 +29,7 @@ int band_of(float p) {
 
 }  // namespace
 
-Acceptance::Acceptance(int max_draft) : positions_(static_cast<size_t>(max_draft)) {
+Acceptance::Acceptance(int max_draft, double deeper) : deeper_(deeper), positions_(static_cast<size_t>(max_draft)) {
   if (max_draft > 0) positions_[0] = {kPrior * kPriorWeight, kPriorWeight};
   all_ = {kPrior * kPriorWeight, kPriorWeight};
 }
@@ -38,7 +37,7 @@ Acceptance::Acceptance(int max_draft) : positions_(static_cast<size_t>(max_draft
 double Acceptance::at(int position) const noexcept {
   double rate = positions_[0].rate();
   for (int i = 1; i <= position; i++) {
-    rate = positions_[static_cast<size_t>(i)].rate(kDeeperRate * rate, kDeeperWeight);
+    rate = positions_[static_cast<size_t>(i)].rate(deeper_ * rate, kDeeperWeight);
   }
   return rate;
 }

@@ -11,7 +11,8 @@ namespace nextn {
 
 class Acceptance {
  public:
-  explicit Acceptance(int max_draft);
+  // deeper: of the rate at a position, what the next one is thought to have before it is seen.
+  Acceptance(int max_draft, double deeper);
 
   // The chance that the draft at `position` (0: the first) is right, given that those before it are.
   double at(int position) const noexcept;
@@ -39,6 +40,7 @@ class Acceptance {
   };
   static constexpr int kBands = 6;
 
+  const double deeper_;
   std::vector<Counts> positions_;
   std::array<Counts, kBands> bands_;
   Counts all_;

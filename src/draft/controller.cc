@@ -15,13 +15,16 @@ constexpr double kMinTrialInterval = 96, kMaxTrialInterval = 1024;
 constexpr double kAfterGain = 4;  // tokens to the next trial
 constexpr double kOverdraft = 3;  // probes on credit, while they are right: the text may have changed
 constexpr double kRecentKeep = 0.9;
+// What the next draft is thought to be right, of how often this one is. A model's drafts grow worse as they feed on
+// each other; a copy that has lasted until here lasts.
+constexpr double kModelDeeper = 0.97, kFreeDeeper = 1;
 constexpr double kMargin = 1.01;  // a gain smaller than this is not worth a guess
 
 }  // namespace
 
 DraftController::DraftController(StepCosts& costs, int max_draft, DraftKind kind)
     : costs_(costs),
-      acceptance_(max_draft),
+      acceptance_(max_draft, kind == DraftKind::kFree ? kFreeDeeper : kModelDeeper),
       max_draft_(max_draft),
       kind_(kind),
       since_probe_(kMaxProbeInterval),

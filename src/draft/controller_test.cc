@@ -281,6 +281,65 @@ TEST(DraftController, SeveralSequencesShareOneBudget) {
   }
 }
 
+// A text in which copies of about `length` tokens take turns with `gap` new ones. A drafter of copies drafts on past
+// the end of one, and is the surer the longer it has lasted. ms for 4096 tokens; k < 0: as the controller wants.
+double copied(const std::vector<double>& verify, double length, int gap, int k) {
+  const int most = static_cast<int>(verify.size()) - 1;
+  StepCosts costs(verify, {1, 1});
+  DraftController controller(costs, most, DraftKind::kFree);
+  std::mt19937 words(1), random(1);
+  std::geometric_distribution<int> length_of(1 / length);
+  std::lognormal_distribution<double> noise(0, 0.05);
+  double ms = 0;
+  int copied = 0, left = 0, fresh = gap;  // tokens: of the copy until now, of its rest, before it begins
+  for (int at = 0; at < 4096;) {
+    const bool matches = fresh == 0;
+    int n_verified = matches ? std::max(k, 0) : 0;
+    if (k < 0) {
+      controller.begin_cycle(most);
+      while (matches && controller.wants_draft()) {
+        controller.drafted(static_cast<float>(copied) / (static_cast<float>(copied) + 4));
+      }
+      n_verified = controller.n_to_verify();
+    }
+    const int n_right = std::min(n_verified, left);
+    const double verify_ms = verify[static_cast<size_t>(n_verified)] * noise(random);
+    if (k < 0) {
+      for (int i = 0; i < std::min(n_right + 1, n_verified); i++) controller.saw(i, i < n_right);
+      controller.end_cycle(n_verified, n_right + 1, 0, verify_ms);
+      costs.saw_verify(n_verified + 1, verify_ms);
+    }
+    ms += verify_ms;
+    at += n_right + 1;
+    copied += n_right + 1;
+    left -= n_right + 1;
+    if (fresh > 0 && --fresh == 0) {
+      copied = 3;  // by which it was found
+      left = length_of(words);
+    } else if (fresh == 0 && left < 0) {
+      fresh = gap;
+    }
+  }
+  return ms;
+}
+
+// Rows that read the weights a second time cost so much that the first of them never pays: all of them may.
+TEST(DraftController, DraftsALongCopyPastTheFirstPassOverTheWeights) {
+  std::vector<double> verify;  // 4b with AMX (bench/LOG.md Y21): its passes begin with rows 1, 9, 17, 24
+  for (int m = 1; m <= 32; m++) {
+    verify.push_back(m <= 8 ? 110 + 8.2 * (m - 1) : m <= 16 ? 231 + 11 * (m - 9) : m < 24 ? 345 + 12 * (m - 17) : 530);
+  }
+  for (const double length : {4, 8, 16, 32, 64, 128, 4096}) {
+    for (const int gap : {1, 32}) {
+      const double ms = copied(verify, length, gap, -1);
+      double best = copied(verify, length, gap, 0);
+      for (const int k : {1, 2, 3, 5, 7, 15, 31}) best = std::min(best, copied(verify, length, gap, k));
+      EXPECT_GT(best / ms, 0.95) << length << ", " << gap;
+    }
+  }
+  EXPECT_GT(copied(verify, 4096, 1, 7) / copied(verify, 4096, 1, -1), 1.15);
+}
+
 TEST(DraftController, FollowsAChangeOfContentWithin64Tokens) {
   for (const Machine& machine : {kMachines[0], kMachines[1], kMachines[3]}) {
     for (const bool improving : {false, true}) {
