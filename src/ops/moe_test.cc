@@ -346,6 +346,29 @@ TEST(MoeOp, RoutesByValueThenById) {
   EXPECT_EQ(routing.shares()[2], 0) << "sigmoid(-200)";
 }
 
+TEST(MoeOp, CountsTheExpertsOfAStep) {
+  ThreadPool pool(2);
+  Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
+  const MoeShape shape = {.n_experts = 6, .n_used = 3, .n_embd = 32, .n_ff = 32, .n_ff_shared = 0};
+  ops::Routing routing(5, shape);
+  const std::vector<float> scores = {0, 1, 1, 1, 0, 0,   // 1, 2, 3
+                                     2, 1, 0, 0, 0, 3,   // 0, 1, 5: one of them again
+                                     1, 0, 0, 1, 0, 1,   // 0, 3, 5: two
+                                     3, 2, 1, 0, 0, 0,   // 0, 1, 2: one
+                                     0, 0, 0, 1, 2, 3};  // 3, 4, 5
+  ExpertCount count = {.most_rows = 4};
+  ctx.experts = &count;
+  const auto step = [&](int first, int n) {
+    std::vector<float> copy(scores.begin() + 6 * first, scores.end());
+    routing.route(ctx, TensorView(copy.data(), n, 6), nullptr, shape);
+    return std::vector<int64_t>{count.layers, count.rows, count.touched, count.chosen, count.again};
+  };
+  EXPECT_EQ(step(0, 4), (std::vector<int64_t>{1, 4, 5, 9, 4}));
+  EXPECT_EQ(step(4, 1), (std::vector<int64_t>{2, 5, 8, 9, 4}));
+  EXPECT_EQ(step(1, 2), (std::vector<int64_t>{3, 7, 12, 12, 6}));
+  EXPECT_EQ(step(0, 5), (std::vector<int64_t>{3, 7, 12, 12, 6})) << "a prompt's rows are not counted";
+}
+
 TEST(MoeOp, ANanComesOutOfItsRowAlone) {
   ThreadPool pool(2);
   const Mixture m(kBlocks, DType::kQ8_0, false, true);
