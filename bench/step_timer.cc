@@ -18,8 +18,10 @@ double ms_of(const Body& body) noexcept {
 
 // Small numbers at every cache precision; what matters is that the pages are there.
 void fill(const KvView& kv, int64_t length) noexcept {
-  std::memset(kv.k, 0x2c, static_cast<size_t>(length * kv.k_stride));
-  std::memset(kv.v, 0x2c, static_cast<size_t>(length * kv.v_stride));
+  for_kv_runs(kv, length, [&](int64_t position, int64_t head, int64_t n) {
+    std::memset(kv.key(position, head), 0x2c, static_cast<size_t>(n * kv.k_stride));
+    std::memset(kv.value(position, head), 0x2c, static_cast<size_t>(n * kv.v_stride));
+  });
 }
 
 }  // namespace

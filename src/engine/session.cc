@@ -15,12 +15,13 @@ namespace nextn {
 
 namespace {
 
-// Keys, then values of the first `length` positions.
+// Keys and values of the first `length` positions.
 template <class Part>
 void for_kv_parts(const KvView& kv, int64_t length, const Part& part) {
-  if (length == 0) return;
-  part(kv.k, static_cast<size_t>(length * kv.k_stride));
-  part(kv.v, static_cast<size_t>(length * kv.v_stride));
+  for_kv_runs(kv, length, [&](int64_t position, int64_t head, int64_t n) {
+    part(kv.key(position, head), static_cast<size_t>(n * kv.k_stride));
+    part(kv.value(position, head), static_cast<size_t>(n * kv.v_stride));
+  });
 }
 
 // Near the end of a prompt: the template's beginning of the answer fits behind it, so that both another answer and the
@@ -289,8 +290,10 @@ void Session::share(Session& other, std::span<const int32_t> prompt) noexcept {
   clear();
   if (length == 0) return;
   const auto copy = [&](const KvView& to, const KvView& from) {
-    std::memcpy(to.k, from.k, static_cast<size_t>(length * from.k_stride));
-    std::memcpy(to.v, from.v, static_cast<size_t>(length * from.v_stride));
+    for_kv_runs(from, length, [&](int64_t position, int64_t head, int64_t n) {
+      std::memcpy(to.key(position, head), from.key(position, head), static_cast<size_t>(n * from.k_stride));
+      std::memcpy(to.value(position, head), from.value(position, head), static_cast<size_t>(n * from.v_stride));
+    });
   };
   const std::vector<LayerKind>& layers = state_.shape().layers;
   for (int il = 0; il < static_cast<int>(layers.size()); il++) {

@@ -17,7 +17,7 @@ namespace nextn {
 namespace {
 
 constexpr char kMagic[] = {'N', 'E', 'X', 'T', 'N', 'S', 'E', 'S'};
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 constexpr uint32_t kMaxOriginBytes = 4096;
 constexpr size_t kChunk = size_t{1} << 20;  // of what is read and thrown away
 

@@ -11,7 +11,7 @@
 
 #include "kernels/pack.h"
 #include "kernels/sketch.h"
-#include "tensor/kv_type.h"
+#include "tensor/cache_views.h"
 
 namespace nextn {
 
@@ -22,7 +22,6 @@ constexpr int kMaxMatmulRows = 8;  // activation rows of one matmul call
 constexpr int kMinManyRows = 16;   // of one matmul_many call,
 constexpr int kMaxManyRows = 256;  // at least and at most
 constexpr int kActBlock = 32;      // inputs that share an activation scale, at least
-constexpr int kKvPiece = 256;      // positions of one attention piece; cuts are at absolute multiples (D11)
 constexpr int kMaxHeadDim = 512;   // of attention
 
 // M activation rows of width K. The float formats read x, the integer formats read q, scale and sum. The formats of

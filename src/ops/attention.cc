@@ -75,8 +75,8 @@ void norm_rope_store(Ctx& ctx, const Heads& q, const Heads& k, const Heads& v, i
     const AttentionRow& row = rows[static_cast<size_t>(r)];
     if (row.skip_store) return;
     const KvView& c = row.cache;
-    kv_store(c.k_type, k.x.row(r) + h * k.stride, head_dim, c.k + row.position * c.k_stride + h * c.k_head);
-    kv_store(c.v_type, value, head_dim, c.v + row.position * c.v_stride + h * c.v_head);
+    kv_store(c.k_type, k.x.row(r) + h * k.stride, head_dim, c.key(row.position, h));
+    kv_store(c.v_type, value, head_dim, c.value(row.position, h));
   });
 }
 
@@ -162,8 +162,8 @@ class AttentionUnit {
                           .scale = a.shape.scale,
                           .k_type = c.k_type,
                           .v_type = c.v_type,
-                          .k = c.k + at * c.k_stride + kv_head_ * c.k_head,
-                          .v = c.v + at * c.v_stride + kv_head_ * c.v_head,
+                          .k = c.key(at, kv_head_),
+                          .v = c.value(at, kv_head_),
                           .k_stride = c.k_stride,
                           .v_stride = c.v_stride,
                           .n = n,

@@ -30,10 +30,8 @@ std::vector<float> random_floats(int64_t n, uint32_t seed) {
 struct Cache {
   Cache(Ctx& ctx, KvType k_type, KvType v_type, uint32_t seed)
       : k(random_floats(kCtx * kKvHeads * kDim, seed)), v(random_floats(kCtx * kKvHeads * kDim, seed + 1)) {
-    const int64_t k_head = kv_bytes(k_type, kDim), v_head = kv_bytes(v_type, kDim);
-    k_bytes.resize(static_cast<size_t>(kCtx * kKvHeads * k_head));
-    v_bytes.resize(static_cast<size_t>(kCtx * kKvHeads * v_head));
-    view = {k_bytes.data(), v_bytes.data(), kKvHeads * k_head, kKvHeads * v_head, k_head, v_head, k_type, v_type};
+    bytes.resize(static_cast<size_t>(kv_layer_bytes(kCtx, kKvHeads, kDim, k_type, v_type)));
+    view = kv_view(bytes.data(), kCtx, kKvHeads, kDim, k_type, v_type);
     std::vector<ops::AttentionRow> rows(kCtx);
     for (int p = 0; p < kCtx; p++) rows[p] = {.position = p, .cache = view};
     store(ctx, k, v, rows);
@@ -55,15 +53,11 @@ struct Cache {
                cached, kDim, x.data());
     return x;
   }
-  std::vector<float> key(int p, int head) const {
-    return read(view.k_type, view.k + p * view.k_stride + head * view.k_head);
-  }
-  std::vector<float> value(int p, int head) const {
-    return read(view.v_type, view.v + p * view.v_stride + head * view.v_head);
-  }
+  std::vector<float> key(int p, int head) const { return read(view.k_type, view.key(p, head)); }
+  std::vector<float> value(int p, int head) const { return read(view.v_type, view.value(p, head)); }
 
   std::vector<float> k, v;
-  std::vector<uint8_t> k_bytes, v_bytes;
+  std::vector<uint8_t> bytes;
   KvView view;
 };
 
@@ -132,8 +126,12 @@ TEST(AttentionOp, ARowIsTheSameInAnyBatch) {
   const std::vector<float> batch = attend(ctx, q, rows);
   EXPECT_EQ(attend(parallel, q, rows), batch);
   for (Cache* cache : {&a, &b}) {  // positions that no row reaches
-    std::fill(cache->k_bytes.begin() + 600 * cache->view.k_stride, cache->k_bytes.end(), 0xff);
-    std::fill(cache->v_bytes.begin() + 600 * cache->view.v_stride, cache->v_bytes.end(), 0xff);
+    for (int h = 0; h < kKvHeads; h++) {
+      for (int p = 600; p < kCtx; p++) {
+        std::fill_n(cache->view.key(p, h), cache->view.k_stride, 0xff);
+        std::fill_n(cache->view.value(p, h), cache->view.v_stride, 0xff);
+      }
+    }
   }
   const size_t width = kHeads * kDim;
   for (size_t r = 0; r < rows.size(); r++) {
@@ -147,15 +145,17 @@ TEST(AttentionOp, ASkippedRowIsNotStored) {
   ThreadPool pool(1);
   Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
   Cache cache(ctx, KvType::kF32, KvType::kF32, 7);
-  const std::vector<uint8_t> before = cache.k_bytes;
+  std::vector<uint8_t> expected = cache.bytes;
   std::vector<float> other = random_floats(2 * kKvHeads * kDim, 8);
   const TensorView x(other.data(), 2, kKvHeads * kDim);
   const std::vector<ops::AttentionRow> rows = {{3, cache.view, true}, {4, cache.view, false}};
   Cache::store(ctx, other, other, rows);
-  const size_t row = kKvHeads * kDim * sizeof(float);
-  EXPECT_EQ(std::memcmp(cache.k_bytes.data(), before.data(), 4 * row), 0);
-  EXPECT_EQ(std::memcmp(cache.k_bytes.data() + 4 * row, x.row(1), row), 0);
-  EXPECT_EQ(std::memcmp(cache.k_bytes.data() + 5 * row, before.data() + 5 * row, before.size() - 5 * row), 0);
+  for (int h = 0; h < kKvHeads; h++) {
+    for (const uint8_t* at : {cache.view.key(4, h), cache.view.value(4, h)}) {
+      std::memcpy(&expected[static_cast<size_t>(at - cache.bytes.data())], x.row(1) + h * kDim, kDim * sizeof(float));
+    }
+  }
+  EXPECT_TRUE(cache.bytes == expected);
 }
 
 TEST(AttentionOp, HeadsAreNormedThenRotatedThenGated) {
@@ -219,12 +219,10 @@ TEST(AttentionOp, NormRopeStoreIsItsParts) {
         std::vector<uint8_t> bytes(static_cast<size_t>(kv_bytes(KvType::kF32, kDim)));
         const size_t at = static_cast<size_t>(r * kKvHeads + h) * kDim;
         kv_store(KvType::kF16, &k_parts[at], kDim, bytes.data());
-        EXPECT_EQ(std::memcmp(bytes.data(), cache.view.k + (40 + 3 * r) * cache.view.k_stride + h * cache.view.k_head,
-                              static_cast<size_t>(cache.view.k_head)),
+        EXPECT_EQ(std::memcmp(bytes.data(), cache.view.key(40 + 3 * r, h), static_cast<size_t>(cache.view.k_stride)),
                   0);
         kv_store(KvType::kQ8_0, &v[at], kDim, bytes.data());
-        EXPECT_EQ(std::memcmp(bytes.data(), cache.view.v + (40 + 3 * r) * cache.view.v_stride + h * cache.view.v_head,
-                              static_cast<size_t>(cache.view.v_head)),
+        EXPECT_EQ(std::memcmp(bytes.data(), cache.view.value(40 + 3 * r, h), static_cast<size_t>(cache.view.v_stride)),
                   0);
       }
     }
@@ -314,13 +312,18 @@ TEST(AttentionOp, BiasesComeFirst) {
     for (size_t i = 0; i < k.size(); i++) v_sum[i] = k_sum[i] += bias[i % (kKvHeads * kDim)];
     ops::norm_rope_store(ctx, heads(q_sum, kHeads, w, nullptr), heads(k_sum, kKvHeads, w, nullptr),
                          heads(v_sum, kKvHeads, nullptr, nullptr), kDim, 1e-6f, c, s, rows);
-    const std::vector<uint8_t> k_bytes = cache.k_bytes, v_bytes = cache.v_bytes;
+    const std::vector<uint8_t> expected = cache.bytes;
     ops::norm_rope_store(ctx, heads(q, kHeads, w, bias.data()), heads(k, kKvHeads, w, bias.data()),
                          heads(v, kKvHeads, nullptr, bias.data()), kDim, 1e-6f, c, s, rows);
     EXPECT_EQ(q, q_sum);
     EXPECT_EQ(k, k_sum);
-    EXPECT_TRUE(cache.k_bytes == k_bytes && cache.v_bytes == v_bytes);
-    EXPECT_EQ(std::memcmp(v.data(), cache.view.v + 5 * cache.view.v_stride, v.size() * sizeof(float)), 0);
+    EXPECT_TRUE(cache.bytes == expected);
+    for (int r = 0; r < n_rows; r++) {
+      for (int h = 0; h < kKvHeads; h++) {
+        const float* const value = &v[static_cast<size_t>(r * kKvHeads + h) * kDim];
+        EXPECT_EQ(std::memcmp(value, cache.view.value(5 + r, h), kDim * sizeof(float)), 0);
+      }
+    }
     const std::vector<float> before = random_floats(n_rows * kHeads * kDim, 29);
     if (w == nullptr) {
       EXPECT_EQ(q[2 * n_pairs], before[2 * n_pairs] + bias[2 * n_pairs]) << "not rotated, not normed";

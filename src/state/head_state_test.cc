@@ -95,14 +95,13 @@ TEST(HeadState, KeysAndValuesShareNoBytes) {
   const KvView v = head.kv();
   EXPECT_EQ(v.k_type, KvType::kQ8_0);
   EXPECT_EQ(v.v_type, KvType::kF16);
-  EXPECT_EQ(v.k_head, 68);
-  EXPECT_EQ(v.v_head, 128);
-  EXPECT_EQ(v.k_stride, 2 * 68);
-  EXPECT_EQ(v.v_stride, 2 * 128);
+  EXPECT_EQ(v.n_heads, 2);
+  EXPECT_EQ(v.k_stride, 68);
+  EXPECT_EQ(v.v_stride, 128);
   // The keys are filled up to a cache line.
-  const int64_t keys = (20 * v.k_stride + 63) / 64 * 64;
+  const int64_t keys = (20 * 2 * v.k_stride + 63) / 64 * 64;
   EXPECT_EQ(v.v, v.k + keys);
-  EXPECT_EQ(head.kv_bytes_taken(), static_cast<size_t>(keys + 20 * v.v_stride));
+  EXPECT_EQ(head.kv_bytes_taken(), static_cast<size_t>(keys + 20 * 2 * v.v_stride));
   EXPECT_EQ(head.backlog_bytes_taken(), static_cast<size_t>(kBacklogLimit * kEmbd * 4));
 }
 

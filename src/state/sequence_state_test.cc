@@ -117,6 +117,29 @@ TEST(SequenceState, BanksAlternate) {
 }
 
 // Writes another byte to every part of every view: the parts overlap nowhere and fill what was taken.
+// 600 positions are two pieces of 256 and one of 88.
+TEST(KvView, APieceHasItsHeadsOneAfterTheOther) {
+  constexpr int64_t kContext = 600, kHeads = 3, kDim = 32;
+  std::vector<uint8_t> bytes(static_cast<size_t>(kv_layer_bytes(kContext, kHeads, kDim, KvType::kQ8_0, KvType::kF16)));
+  const KvView kv = kv_view(bytes.data(), kContext, kHeads, kDim, KvType::kQ8_0, KvType::kF16);
+  int64_t n = 0;
+  for (int64_t first = 0; first < kContext; first += 256) {
+    for (int64_t h = 0; h < kHeads; h++) {
+      for (int64_t p = first; p < std::min<int64_t>(first + 256, kContext); p++, n++) {
+        ASSERT_EQ(kv.key(p, h), bytes.data() + n * 34) << p << ", " << h;
+        ASSERT_EQ(kv.value(p, h), kv.v + n * 64) << p << ", " << h;
+      }
+    }
+  }
+  EXPECT_EQ(kv.v, bytes.data() + (n * 34 + 63) / 64 * 64);
+  EXPECT_EQ(kv.v + n * 64, bytes.data() + bytes.size());
+
+  std::vector<int64_t> runs;
+  for_kv_runs(kv, 300,
+              [&](int64_t position, int64_t head, int64_t count) { runs.insert(runs.end(), {position, head, count}); });
+  EXPECT_EQ(runs, (std::vector<int64_t>{0, 0, 256, 0, 1, 256, 0, 2, 256, 256, 0, 44, 256, 1, 44, 256, 2, 44}));
+}
+
 TEST(SequenceState, ViewsShareNoBytes) {
   SequenceState state(tiny_shape());
   const StateShape& s = state.shape();
@@ -131,13 +154,12 @@ TEST(SequenceState, ViewsShareNoBytes) {
       const KvView v = state.kv(layer);
       EXPECT_EQ(v.k_type, KvType::kQ8_0);
       EXPECT_EQ(v.v_type, KvType::kF32);
-      EXPECT_EQ(v.k_head, 34);
-      EXPECT_EQ(v.v_head, 128);
-      EXPECT_EQ(v.k_stride, 2 * 34);
-      EXPECT_EQ(v.v_stride, 2 * 128);
-      parts.push_back({v.k, 40 * v.k_stride});
-      parts.push_back({v.v, 40 * v.v_stride});
-      kv += (40 * v.k_stride + 63) / 64 * 64 + 40 * v.v_stride;  // the keys are filled up to a cache line
+      EXPECT_EQ(v.n_heads, 2);
+      EXPECT_EQ(v.k_stride, 34);
+      EXPECT_EQ(v.v_stride, 128);
+      parts.push_back({v.k, 40 * 2 * 34});
+      parts.push_back({v.v, 40 * 2 * 128});
+      kv += (40 * 2 * 34 + 63) / 64 * 64 + 40 * 2 * 128;  // the keys are filled up to a cache line
     } else {
       const DeltaView d = state.delta(layer);
       const ConvView c = state.conv(layer);

@@ -2,20 +2,42 @@
 // state's business.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "tensor/kv_type.h"
 
 namespace nextn {
 
-// Keys and values of one layer: (n_ctx, Hkv, Dh) at cache precision.
+constexpr int kKvPiece = 256;  // positions of one piece of attention; cuts are at absolute multiples (D11)
+
+// Keys and values of one layer at cache precision, in pieces: (n_ctx / 256, Hkv, 256, Dh), the last piece of fewer
+// positions where 256 does not divide n_ctx. So what attention reads at once is in one place.
 struct KvView {
   uint8_t* k;
   uint8_t* v;
-  int64_t k_stride, v_stride;  // bytes from one position to the next
-  int64_t k_head, v_head;      // bytes from one KV head to the next
+  int64_t n_ctx, n_heads;
+  int64_t k_stride, v_stride;  // bytes of a vector; the next position's follows it, within a piece
   KvType k_type, v_type;
+
+  uint8_t* key(int64_t position, int64_t head) const noexcept { return k + index(position, head) * k_stride; }
+  uint8_t* value(int64_t position, int64_t head) const noexcept { return v + index(position, head) * v_stride; }
+
+ private:
+  int64_t index(int64_t position, int64_t head) const noexcept {
+    const int64_t in_piece = position % kKvPiece, first = position - in_piece;
+    return first * n_heads + head * std::min<int64_t>(kKvPiece, n_ctx - first) + in_piece;
+  }
 };
+
+// Calls body(position, head, n) for the first `length` positions of each head: positions from there on whose vectors
+// follow each other.
+template <class Body>
+void for_kv_runs(const KvView& kv, int64_t length, const Body& body) {
+  for (int64_t at = 0; at < length; at += kKvPiece) {
+    for (int64_t h = 0; h < kv.n_heads; h++) body(at, h, std::min<int64_t>(kKvPiece, length - at));
+  }
+}
 
 // Bytes of the keys and values of n_ctx positions. The keys come first and are filled up to a cache line.
 inline int64_t kv_layer_bytes(int64_t n_ctx, int64_t n_kv_heads, int64_t head_dim, KvType k_type, KvType v_type) {
@@ -27,9 +49,9 @@ inline int64_t kv_layer_bytes(int64_t n_ctx, int64_t n_kv_heads, int64_t head_di
 // The view of such a piece of memory.
 inline KvView kv_view(uint8_t* bytes, int64_t n_ctx, int64_t n_kv_heads, int64_t head_dim, KvType k_type,
                       KvType v_type) {
-  const int64_t k_head = kv_bytes(k_type, head_dim), v_head = kv_bytes(v_type, head_dim);
-  const int64_t keys = (n_ctx * n_kv_heads * k_head + 63) / 64 * 64;
-  return {bytes, bytes + keys, n_kv_heads * k_head, n_kv_heads * v_head, k_head, v_head, k_type, v_type};
+  const int64_t k_stride = kv_bytes(k_type, head_dim), v_stride = kv_bytes(v_type, head_dim);
+  const int64_t keys = (n_ctx * n_kv_heads * k_stride + 63) / 64 * 64;
+  return {bytes, bytes + keys, n_ctx, n_kv_heads, k_stride, v_stride, k_type, v_type};
 }
 
 // A delta net's memory: state (Hv, Dv/16, Dk, 16) and two banks of records (max_draft, record_stride), a record being

@@ -30,8 +30,8 @@ void append(Bytes& out, const void* data, int64_t n) {
 void append_kv(Bytes& out, const KvView& kv, const StateShape& shape, int64_t length) {
   for (int64_t p = 0; p < length; p++) {
     for (int64_t h = 0; h < shape.n_kv_heads; h++) {
-      append(out, kv.k + p * kv.k_stride + h * kv.k_head, kv_bytes(kv.k_type, shape.head_dim));
-      append(out, kv.v + p * kv.v_stride + h * kv.v_head, kv_bytes(kv.v_type, shape.head_dim));
+      append(out, kv.key(p, h), kv_bytes(kv.k_type, shape.head_dim));
+      append(out, kv.value(p, h), kv_bytes(kv.v_type, shape.head_dim));
     }
   }
 }
