@@ -8,7 +8,7 @@ namespace {
 
 constexpr double kPrior = 0.7;          // of a first draft that nothing is known about:
 constexpr double kPriorWeight = 2;      // as if so many had been seen, forgotten as real ones are
-constexpr double kDeeperWeight = 4;     // and of deeper ones, from the position before
+constexpr double kDeeperWeight = 4;     // of the position before, in what is thought of a deeper one
 constexpr double kPositionKeep = 0.94;  // about the last 16 drafts
 constexpr double kBandKeep = 0.98;      // about the last 50
 constexpr double kBandWeight = 6;       //

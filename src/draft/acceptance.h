@@ -11,7 +11,7 @@ namespace nextn {
 
 class Acceptance {
  public:
-  // deeper: of the rate at a position, what the next one is thought to have before it is seen.
+  // deeper: what a position is thought to have of the rate of the one before it, until it is seen.
   Acceptance(int max_draft, double deeper);
 
   // The chance that the draft at `position` (0: the first) is right, given that those before it are.

@@ -15,8 +15,8 @@ constexpr double kMinTrialInterval = 96, kMaxTrialInterval = 1024;
 constexpr double kAfterGain = 4;  // tokens to the next trial
 constexpr double kOverdraft = 3;  // probes on credit, while they are right: the text may have changed
 constexpr double kRecentKeep = 0.9;
-// What the next draft is thought to be right, of how often this one is. A model's drafts grow worse as they feed on
-// each other; a copy that has lasted until here lasts.
+// How often a draft deeper than any seen is thought to be right, as a share of how often the one before it is. A
+// model's grow worse as they feed on each other; what is copied, or forced by a grammar, goes on as it did.
 constexpr double kModelDeeper = 0.97, kFreeDeeper = 1;
 constexpr double kMargin = 1.01;  // a gain smaller than this is not worth a guess
 

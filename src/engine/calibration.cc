@@ -60,13 +60,13 @@ std::vector<Stretch> layers_to_measure(const Model& model, const StateShape& sha
   return stretches;
 }
 
-// 1, 2, 3, 4, 6, 8, 12, 16 .. and the last: what lies between is interpolated. But for the rows with which the second
-// and the third pass over the weights begin: those are a step up.
+// 1, 2, 3, 4, 6, 8, 12, 16 .. and the last, and the rows with which the second to fourth pass over the weights begin,
+// which are a step up: what lies between is interpolated.
 std::vector<int> row_counts(int last) {
   std::vector<int> rows;
   for (int n = 1; n < last; n += n < 4 ? 1 : 1 << (std::bit_width(static_cast<unsigned>(n)) - 2)) {
     rows.push_back(n);
-    if ((n == kMaxMatmulRows || n == 2 * kMaxMatmulRows) && n + 1 < last) rows.push_back(n + 1);
+    if (n % kMaxMatmulRows == 0 && n <= 3 * kMaxMatmulRows && n + 1 < last) rows.push_back(n + 1);
   }
   rows.push_back(last);
   return rows;

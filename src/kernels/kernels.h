@@ -11,7 +11,7 @@
 
 #include "kernels/pack.h"
 #include "kernels/sketch.h"
-#include "tensor/cache_views.h"
+#include "tensor/kv_type.h"
 
 namespace nextn {
 

@@ -335,7 +335,7 @@ TEST(DeltaRule, EveryTableGivesTheBitsOfTheScalarTwin) {
   std::mt19937 random(7);
   for (const Fill fill : kFills) {
     for (const int dk : kKeyDims) {
-      const Delta d(dk, random, fill, 16 * (1 + dk / 16 % 5));
+      const Delta d(dk, random, fill, 16 * (1 + dk / 16 * 2 % 5));
       for (int replay = 0; replay <= 2; replay++) {
         for (int n = 0; n <= 4; n++) {
           for (int n_kept = 0; n_kept <= replay + n; n_kept++) {

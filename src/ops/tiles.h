@@ -18,7 +18,7 @@ class RowBlocks {
   RowBlocks(const Ctx& ctx, const Weight& w, int64_t n, int64_t most) noexcept : n_(n) {
     // Many pay from kWorthIt rows on. As many at a time as stay in a core's second level of cache, and so many at least
     // that half of them are many.
-    constexpr int64_t kWorthIt = 24, kCacheBytes = 1 << 20;
+    constexpr int64_t kWorthIt = 28, kCacheBytes = 1 << 20;
     const int format = static_cast<int>(w.format);
     matmul = ctx.kernels.matmul_many[format];
     many = matmul != nullptr && n >= kWorthIt && most >= std::min<int64_t>(n, 2 * kMinManyRows);

@@ -116,7 +116,6 @@ TEST(SequenceState, BanksAlternate) {
   }
 }
 
-// Writes another byte to every part of every view: the parts overlap nowhere and fill what was taken.
 // 600 positions are two pieces of 256 and one of 88.
 TEST(KvView, APieceHasItsHeadsOneAfterTheOther) {
   constexpr int64_t kContext = 600, kHeads = 3, kDim = 32;
@@ -140,6 +139,7 @@ TEST(KvView, APieceHasItsHeadsOneAfterTheOther) {
   EXPECT_EQ(runs, (std::vector<int64_t>{0, 0, 256, 0, 1, 256, 0, 2, 256, 256, 0, 44, 256, 1, 44, 256, 2, 44}));
 }
 
+// Writes another byte to every part of every view: the parts overlap nowhere and fill what was taken.
 TEST(SequenceState, ViewsShareNoBytes) {
   SequenceState state(tiny_shape());
   const StateShape& s = state.shape();

@@ -9,8 +9,6 @@
 
 namespace nextn {
 
-constexpr int kKvPiece = 256;  // positions of one piece of attention; cuts are at absolute multiples (D11)
-
 // Keys and values of one layer at cache precision, in pieces: (n_ctx / 256, Hkv, 256, Dh), the last piece of fewer
 // positions where 256 does not divide n_ctx. So what attention reads at once is in one place.
 struct KvView {
@@ -30,8 +28,8 @@ struct KvView {
   }
 };
 
-// Calls body(position, head, n) for the first `length` positions of each head: positions from there on whose vectors
-// follow each other.
+// The first `length` positions of all heads: calls body(position, head, n) for n of them from `position` on, whose
+// vectors follow each other.
 template <class Body>
 void for_kv_runs(const KvView& kv, int64_t length, const Body& body) {
   for (int64_t at = 0; at < length; at += kKvPiece) {

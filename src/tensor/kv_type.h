@@ -1,4 +1,4 @@
-// The element types a KV cache can have, and how many bytes a cached vector takes.
+// The element types a KV cache can have, how many bytes a cached vector takes, and how many are a piece.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,8 @@
 namespace nextn {
 
 enum class KvType : uint8_t { kF16, kF32, kQ8_0 };
+
+constexpr int kKvPiece = 256;  // positions of one piece of attention; cuts are at absolute multiples (D11)
 
 // Bytes of one cached vector of head_dim values; head_dim is a multiple of 32. A Q8_0 block is a half and 32 int8.
 constexpr int64_t kv_bytes(KvType type, int64_t head_dim) {

@@ -116,7 +116,7 @@ TEST_P(SessionFileOf, ASessionGoesOnInAnotherEngine) {
       Session afresh(engine);
       another = afresh.generate(prompt, drafting(3, 30));
     }
-    options.n_ctx = 700;  // of another size, which nothing depends on
+    options.n_ctx = 400;  // of another size, which nothing depends on; the cache's last piece is not a whole one
     options.isa = "avx2";
     Engine engine(options);
     Session session(engine);
@@ -174,6 +174,16 @@ class SessionFile : public testing::Test {
   std::string path;
   Bytes bytes;
 };
+
+// Of the first format, whose keys and values stood in another order, all sizes are the same.
+TEST_F(SessionFile, AnotherFormatIsRefused) {
+  Bytes old = bytes;
+  constexpr uint32_t kOld = 1;
+  std::memcpy(old.data() + 8, &kOld, sizeof kOld);
+  write_bytes(path, signed_again(old));
+  EXPECT_NE(refusal(other, path).find("expected format 2, found 1"), std::string::npos) << refusal(other, path);
+  expect_unharmed();
+}
 
 TEST_F(SessionFile, AFlippedBitIsRefused) {
   std::mt19937_64 random(1);
