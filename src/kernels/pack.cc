@@ -235,11 +235,23 @@ void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int 
   }
 }
 
+// The same for units too few for vectors.
+template <class Unit>
+void gather_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count) {
+  for (int i = 0; i < count; i++, rows += sizeof(Unit)) {
+    for (size_t r = 0; r < kTileRows; r++, words += sizeof(Unit)) {
+      std::memcpy(words, rows + r * row_bytes, sizeof(Unit));
+    }
+  }
+}
+
 // A field of a whole tile. The bytes of a row that are readable from the field on decide whether vectors may be read.
 void transpose_field(uint8_t* words, const uint8_t* rows, size_t row_bytes, const Field& field, int64_t readable) {
   const int bytes = field.unit * field.count;
   const bool rewritten = field.form != Form::kPlain && field.form != Form::kFlipped;
-  if (rewritten || bytes < 8 || (bytes + 15) / 16 * 16 > readable) {
+  if (field.unit == 1 && bytes < 8) return gather_units<uint8_t>(words, rows, row_bytes, field.count);
+  if (field.unit == 2 && bytes < 8) return gather_units<uint16_t>(words, rows, row_bytes, field.count);
+  if (rewritten || (bytes + 15) / 16 * 16 > readable) {
     for (int r = 0; r < kTileRows; r++) {
       pack_field(words + r * field.unit, rows + static_cast<size_t>(r) * row_bytes, field);
     }
@@ -275,14 +287,15 @@ size_t tile_bytes(PackFormat format, int64_t k) noexcept {
 
 void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_rows, int64_t k,
                uint8_t* tile) noexcept {
-  // Sixteen rows read block by block are more streams than a prefetcher follows, but they lie one after another.
-  const size_t file_row = tile_bytes(format, k) / kTileRows;
-  if (row_bytes == file_row) {
-    for (size_t at = 0; at < static_cast<size_t>(n_rows) * row_bytes; at += 64) __builtin_prefetch(rows + at);
-  }
   if (n_rows == kTileRows) {
-    for_each_field(layout_of(format), k, [=](int64_t in_row, int64_t in_tile, const Field& field) {
-      transpose_field(tile + in_tile, rows + in_row, row_bytes, field, static_cast<int64_t>(file_row) - in_row);
+    // Sixteen rows read block by block are more streams than a prefetcher follows. But rows lie one after another, and
+    // those of the next tile come while these are packed.
+    const int64_t file_row = static_cast<int64_t>(tile_bytes(format, k)) / kTileRows;
+    const uint8_t* const next = rows + kTileRows * row_bytes;
+    int64_t fetched = 0;
+    for_each_field(layout_of(format), k, [=, &fetched](int64_t in_row, int64_t in_tile, const Field& field) {
+      for (; fetched < in_tile; fetched += 64) __builtin_prefetch(next + fetched);
+      transpose_field(tile + in_tile, rows + in_row, row_bytes, field, file_row - in_row);
     });
     return;
   }
