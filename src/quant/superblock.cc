@@ -71,14 +71,18 @@ void read_scales(const Block& b, Superblock& out) {
 
 void read(const BlockQ4_K& b, Superblock& out) {
   read_scales(b, out);
-  for (int i = 0; i < kSuperBlock; i++) out.q[i] = b.qs[i / 64 * 32 + i % 32] >> i / 32 % 2 * 4 & 15;
+  for (int g = 0; g < 8; g++) {
+    for (int l = 0; l < 32; l++) out.q[32 * g + l] = b.qs[g / 2 * 32 + l] >> g % 2 * 4 & 15;
+  }
 }
 
 void read(const BlockQ5_K& b, Superblock& out) {
   read_scales(b, out);
-  for (int i = 0; i < kSuperBlock; i++) {
-    const int low = b.qs[i / 64 * 32 + i % 32] >> i / 32 % 2 * 4 & 15;
-    out.q[i] = static_cast<int8_t>(low | (b.qh[i % 32] >> i / 32 & 1) << 4);
+  for (int g = 0; g < 8; g++) {
+    for (int l = 0; l < 32; l++) {
+      const int low = b.qs[g / 2 * 32 + l] >> g % 2 * 4 & 15;
+      out.q[32 * g + l] = static_cast<int8_t>(low | (b.qh[l] >> g & 1) << 4);
+    }
   }
 }
 

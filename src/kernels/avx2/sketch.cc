@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/avx2/functions.h"
+#include "kernels/avx2/vec.h"
 #include "quant/decode.h"
 
 namespace nextn::avx2 {

@@ -43,6 +43,13 @@ static inline Vec load_half(const uint8_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
           _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16)))};
 }
+static inline Vec load_bf16(const uint8_t* p) {
+  const auto eight = [](const uint8_t* from) {
+    const __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
+  };
+  return {eight(p), eight(p + 16)};
+}
 static inline Vec load_int8(const uint8_t* p) {
   const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8)))};
@@ -87,6 +94,52 @@ static inline __m256 scale_eight_by_power(__m256 p, __m256 t) {
 // p * 2^n for an integer n that was rounded by adding kRoundMagic: t is the sum before the magic was taken off again.
 static inline Vec scale_by_power(Vec p, Vec t) {
   return {scale_eight_by_power(p.lo, t.lo), scale_eight_by_power(p.hi, t.hi)};
+}
+// |a|.
+static inline Vec magnitude(Vec a) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  return {_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
+}
+
+// The lanes' bits.
+struct Words {
+  __m256i lo, hi;
+};
+
+static inline Words load_words(const uint8_t* p) {
+  const __m256i* const words = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};
+}
+// (a << Left >> Right) & mask.
+template <int Left, int Right>
+static inline Words shift_and(Words a, uint32_t mask) {
+  const auto one = [&](__m256i x) {
+    return _mm256_and_si256(_mm256_srli_epi32(_mm256_slli_epi32(x, Left), Right),
+                            _mm256_set1_epi32(static_cast<int>(mask)));
+  };
+  return {one(a.lo), one(a.hi)};
+}
+static inline Words either(Words a, Words b) {
+  return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
+}
+static inline Vec int_to_float(Words a) {
+  return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
+}
+// a >> 1 with the sign of b in the bit that became free.
+static inline Words push_sign(Words a, Vec b) {
+  const auto one = [](__m256i x, __m256 y) {
+    return _mm256_or_si256(_mm256_srli_epi32(x, 1),
+                           _mm256_and_si256(_mm256_castps_si256(y), _mm256_set1_epi32(INT32_MIN)));
+  };
+  return {one(a.lo, b.lo), one(a.hi, b.hi)};
+}
+// The uppermost byte of each lane, inverted.
+static inline void store_inverse_top_bytes(uint8_t* p, Words a) {
+  const auto top = [](__m256i x) { return _mm256_srli_epi32(_mm256_andnot_si256(x, _mm256_set1_epi32(-1)), 24); };
+  const __m256i words = _mm256_packus_epi32(top(a.lo), top(a.hi));
+  const __m256i in_order = _mm256_permute4x64_epi64(words, 0xd8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packus_epi16(_mm256_castsi256_si128(in_order), _mm256_extracti128_si256(in_order, 1)));
 }
 static inline bool any_nan(Vec a) {
   return _mm256_movemask_ps(

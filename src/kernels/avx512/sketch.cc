@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/avx512/functions.h"
+#include "kernels/avx512/vec.h"
 #include "quant/decode.h"
 
 namespace nextn::avx512 {

@@ -36,6 +36,10 @@ static inline void store_part(float* p, Vec a, int n) {
 static inline Vec load_half(const uint8_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
+static inline Vec load_bf16(const uint8_t* p) {
+  const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(words, 16))};
+}
 static inline Vec load_int8(const uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
@@ -75,6 +79,42 @@ static inline Vec lesser(Vec a, Vec b) {
 static inline Vec scale_by_power(Vec p, Vec t) {
   const __m512i n = _mm512_sub_epi32(_mm512_castps_si512(t.v), _mm512_castps_si512(_mm512_set1_ps(kRoundMagic)));
   return {_mm512_mul_ps(p.v, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23)))};
+}
+// |a|.
+static inline Vec magnitude(Vec a) {
+  return {_mm512_abs_ps(a.v)};
+}
+
+// The lanes' bits.
+struct Words {
+  __m512i v;
+};
+
+static inline Words load_words(const uint8_t* p) {
+  return {_mm512_loadu_si512(p)};
+}
+// (a << Left >> Right) & mask.
+template <int Left, int Right>
+static inline Words shift_and(Words a, uint32_t mask) {
+  return {_mm512_and_si512(_mm512_srli_epi32(_mm512_slli_epi32(a.v, Left), Right),
+                           _mm512_set1_epi32(static_cast<int>(mask)))};
+}
+static inline Words either(Words a, Words b) {
+  return {_mm512_or_si512(a.v, b.v)};
+}
+static inline Vec int_to_float(Words a) {
+  return {_mm512_cvtepi32_ps(a.v)};
+}
+// a >> 1 with the sign of b in the bit that became free.
+static inline Words push_sign(Words a, Vec b) {
+  constexpr int kBitsOfFirstOrSecond = 0xea;  // (first & second) | third
+  return {_mm512_ternarylogic_epi32(_mm512_castps_si512(b.v), _mm512_set1_epi32(INT32_MIN), _mm512_srli_epi32(a.v, 1),
+                                    kBitsOfFirstOrSecond)};
+}
+// The uppermost byte of each lane, inverted.
+static inline void store_inverse_top_bytes(uint8_t* p, Words a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm512_cvtepi32_epi8(_mm512_srli_epi32(_mm512_andnot_si512(a.v, _mm512_set1_epi32(-1)), 24)));
 }
 static inline bool any_nan(Vec a) {
   return _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q) != 0;
