@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
+#include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 #include "text/tokenizer/byte_alphabet.h"
@@ -24,15 +26,14 @@ size_t first_slot(uint64_t pair, int shift) {
 
 Bpe::Bpe(std::span<const std::string_view> token_bytes, std::span<const std::string> merges, bool whole_pieces)
     : n_tokens_(static_cast<int32_t>(token_bytes.size())) {
-  std::unordered_map<std::string_view, int32_t> token_of;
-  token_of.reserve(2 * token_bytes.size());
+  PieceTable token_of(token_bytes.size());
   for (int32_t id = 0; id < n_tokens_; id++) {
-    if (!token_bytes[id].empty()) token_of[token_bytes[id]] = id;
+    if (!token_bytes[id].empty()) token_of.put(token_bytes[id], id);
   }
 
   std::unordered_map<std::string, int32_t> other_symbol_of;
   const auto symbol_of = [&](const std::string& bytes) {
-    if (const auto it = token_of.find(bytes); it != token_of.end()) return it->second;
+    if (const int32_t id = token_of.find(bytes); id != PieceTable::kNone) return id;
     const auto [it, is_new] =
         other_symbol_of.try_emplace(bytes, n_tokens_ + static_cast<int32_t>(other_symbols_.size()));
     if (is_new) other_symbols_.push_back(bytes);
@@ -77,8 +78,8 @@ uint32_t Bpe::rank_of(int32_t left, int32_t right) const noexcept {
 }
 
 void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const {
-  if (const auto it = whole_pieces_.find(piece); it != whole_pieces_.end()) {
-    out.push_back(it->second);
+  if (const int32_t id = whole_pieces_.find(piece); id != PieceTable::kNone) {
+    out.push_back(id);
     return;
   }
   const auto n = static_cast<uint32_t>(piece.size());

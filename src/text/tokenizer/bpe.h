@@ -7,8 +7,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "text/tokenizer/piece_table.h"
 
 namespace nextn {
 
@@ -63,7 +64,7 @@ class Bpe {
   std::vector<Slot> slots_;
   int slot_shift_ = 0;
 
-  std::unordered_map<std::string_view, int32_t> whole_pieces_;  // empty unless asked for
+  PieceTable whole_pieces_;  // empty unless asked for
 };
 
 }  // namespace nextn
