@@ -8,17 +8,16 @@ namespace nextn::avx2 {
 
 namespace {
 
-// Entries of four weights for eight rows; index(r) is that of row r.
+// Entries of four weights for eight rows; index(r) is that of row r. Broadcasts and blends: they leave the unit that
+// shuffles alone.
 template <class Index>
 NEXTN_INLINE __m256i look_up(const uint32_t* grid, const Index& index) {
-  const float* entries = reinterpret_cast<const float*>(grid);  // only moved: VINSERTPS reads memory in one operation
-  const auto four = [&](int r) __attribute__((always_inline)) {
-    __m128 x = _mm_load_ss(entries + index(r));
-    x = _mm_insert_ps(x, _mm_load_ss(entries + index(r + 1)), 0x10);
-    x = _mm_insert_ps(x, _mm_load_ss(entries + index(r + 2)), 0x20);
-    return _mm_insert_ps(x, _mm_load_ss(entries + index(r + 3)), 0x30);
+  const auto entry = [&](int r) __attribute__((always_inline)) {
+    return _mm256_set1_epi32(static_cast<int32_t>(grid[index(r)]));
   };
-  return _mm256_castps_si256(_mm256_insertf128_ps(_mm256_castps128_ps256(four(0)), four(4), 1));
+  const __m256i x01 = _mm256_blend_epi32(entry(0), entry(1), 0x02), x23 = _mm256_blend_epi32(entry(2), entry(3), 0x08),
+                x45 = _mm256_blend_epi32(entry(4), entry(5), 0x20), x67 = _mm256_blend_epi32(entry(6), entry(7), 0x80);
+  return _mm256_blend_epi32(_mm256_blend_epi32(x01, x23, 0x0c), _mm256_blend_epi32(x45, x67, 0xc0), 0xf0);
 }
 
 // Entries of eight weights for eight rows: the first four of each row, and the last four.
@@ -27,12 +26,14 @@ struct Two {
 };
 template <class Index>
 NEXTN_INLINE Two look_up(const uint64_t* grid, const Index& index) {
-  const auto two = [&](int r) __attribute__((always_inline)) {
-    const __m128d x = _mm_load_sd(reinterpret_cast<const double*>(grid + index(r)));
-    return _mm_castpd_ps(_mm_loadh_pd(x, reinterpret_cast<const double*>(grid + index(r + 1))));
+  const auto entry = [&](int r) __attribute__((always_inline)) {
+    return _mm256_castsi256_ps(_mm256_set1_epi64x(static_cast<int64_t>(grid[index(r)])));
   };
-  const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(two(0)), two(4), 1);
-  const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(two(2)), two(6), 1);
+  const auto four = [&](int r) __attribute__((always_inline)) {  // of rows r, r + 1, r + 4, r + 5
+    return _mm256_blend_ps(_mm256_blend_ps(entry(r), entry(r + 1), 0x0c),
+                           _mm256_blend_ps(entry(r + 4), entry(r + 5), 0xc0), 0xf0);
+  };
+  const __m256 a = four(0), b = four(2);
   return {_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd))};
 }
 
