@@ -133,7 +133,7 @@ using ArgMaxFn = int64_t (*)(const float* x, int64_t n);
 
 // The part that one tile of pack.h has in a sketch: byte j of row r goes to signs + j * kSketchRows + r. Adds to
 // sum[r], for each input in turn, fma(|w_rj - mean_j|, size_j, sum[r]); the tile's 16 rows are all there, be it as
-// zeros.
+// zeros. What signs a row has with a weight or scale that is not finite is left open.
 using SketchTileFn = void (*)(PackFormat format, const uint8_t* tile, int64_t k, const float* mean, const float* size,
                               uint8_t* signs, float* sum);
 

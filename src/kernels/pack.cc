@@ -285,16 +285,15 @@ size_t tile_bytes(PackFormat format, int64_t k) noexcept {
   return static_cast<size_t>(k / layout.block_values) * layout.block_bytes * kTileRows;
 }
 
-void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_rows, int64_t k,
-               uint8_t* tile) noexcept {
+void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_rows, int64_t k, uint8_t* tile,
+               const uint8_t* next) noexcept {
   if (n_rows == kTileRows) {
-    // Sixteen rows read block by block are more streams than a prefetcher follows. But rows lie one after another, and
-    // those of the next tile come while these are packed.
     const int64_t file_row = static_cast<int64_t>(tile_bytes(format, k)) / kTileRows;
-    const uint8_t* const next = rows + kTileRows * row_bytes;
     int64_t fetched = 0;
     for_each_field(layout_of(format), k, [=, &fetched](int64_t in_row, int64_t in_tile, const Field& field) {
-      for (; fetched < in_tile; fetched += 64) __builtin_prefetch(next + fetched);
+      // Sixteen rows read block by block are more streams than a prefetcher follows.
+      const int64_t packed = in_tile + kTileRows * field.unit * field.count;
+      for (; next != nullptr && fetched < packed; fetched += 64) __builtin_prefetch(next + fetched);
       transpose_field(tile + in_tile, rows + in_row, row_bytes, field, file_row - in_row);
     });
     return;

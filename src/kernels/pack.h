@@ -92,8 +92,10 @@ std::optional<PackFormat> pack_format_of(DType type) noexcept;
 // Bytes of one tile of 16 rows by k inputs. k is a multiple of the type's block.
 size_t tile_bytes(PackFormat format, int64_t k) noexcept;
 
-// rows: (n_rows <= 16, k) in file layout, row_bytes apart; tile: tile_bytes() bytes.
-void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_rows, int64_t k, uint8_t* tile) noexcept;
+// rows: (n_rows <= 16, k) in file layout, row_bytes apart; tile: tile_bytes() bytes. next: what is packed after it, as
+// many bytes, which are prefetched meanwhile; null: nothing.
+void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_rows, int64_t k, uint8_t* tile,
+               const uint8_t* next = nullptr) noexcept;
 
 // The inverse for row r (0..15) of a tile: the very bytes the row had in the file.
 void unpack_row(PackFormat format, const uint8_t* tile, int r, int64_t k, uint8_t* row) noexcept;

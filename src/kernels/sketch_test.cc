@@ -83,8 +83,12 @@ TEST(Sketch, AQueryOfZerosAndOneThatIsNotFinite) {
   }
 }
 
-// Random blocks of a format whose halves are ordinary numbers, in tiles.
+// Random blocks of a format whose halves are ordinary numbers or, one in eight, zeros and the smallest numbers of
+// either sign, in tiles.
 std::vector<uint8_t> random_tile(PackFormat format, int64_t k, std::mt19937& random) {
+  const auto half = [&] {
+    return static_cast<uint16_t>(random() % 8 == 0 ? random() & 0x8001 : (random() & 0x87ff) | 0x2000);
+  };
   std::vector<uint8_t> tile(tile_bytes(format, k));
   const DTypeInfo& type = dtype_info(dtype_of(format));
   std::vector<uint8_t> rows(tile.size());
@@ -94,9 +98,10 @@ std::vector<uint8_t> random_tile(PackFormat format, int64_t k, std::mt19937& ran
       const float x = std::normal_distribution<float>(0, 1)(random) * static_cast<float>(random() % 5);
       std::memcpy(&rows[block], &x, sizeof x);
     } else if (format == PackFormat::kBF16) {
-      rows[block + 1] = static_cast<uint8_t>((rows[block + 1] & 0x81) | 0x3e);
+      const uint16_t x = random() % 8 == 0 ? 0x8000 : rows[block] | (rows[block + 1] & 0x81) << 8 | 0x3e00;
+      std::memcpy(&rows[block], &x, sizeof x);
     } else {
-      set_scales(dtype_of(format), &rows[block], [&] { return static_cast<uint16_t>((random() & 0x87ff) | 0x2000); });
+      set_scales(dtype_of(format), &rows[block], half);
     }
   }
   pack_tile(format, rows.data(), rows.size() / kTileRows, kTileRows, k, tile.data());

@@ -190,6 +190,7 @@ void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, 
     if (map && mapped) fetch_pages(data, size);
     for (int64_t t = first; t < last; t++) {
       const uint8_t* rows = tensor.data + w.first_row(t) * row;
+      const uint8_t* const next = map && t + 1 < last ? tensor.data + w.first_row(t + 1) * row : nullptr;
       if (!map) {
         rows = slot;
         if (!file_.read(tensor, static_cast<size_t>(w.first_row(t) * row), static_cast<size_t>(w.tile_rows(t) * row),
@@ -198,7 +199,7 @@ void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, 
           break;
         }
       }
-      pack_rows(w, t, rows, row, tiles + static_cast<size_t>(t) * tile);
+      pack_rows(w, t, rows, row, tiles + static_cast<size_t>(t) * tile, next);
     }
     if (map && mapped) drop_pages(data, size);
     slots.give(slot);

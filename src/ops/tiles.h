@@ -76,7 +76,8 @@ void for_tiles_in_file(Ctx& ctx, const Weight& w, int64_t first, int64_t last, c
     const size_t size = static_cast<size_t>(rows.row(std::min(w.n_out, end * kTileRows)) - data);
     if (rows.mapped) fetch_pages(data, size);
     for (int64_t tile = at; tile < end; tile++) {
-      pack_rows(w, tile, rows.row(tile * kTileRows), rows.row_bytes, slot);
+      const uint8_t* const next = tile + 1 < end ? rows.row((tile + 1) * kTileRows) : nullptr;
+      pack_rows(w, tile, rows.row(tile * kTileRows), rows.row_bytes, slot, next);
       Weight one = {w.format, w.k, w.tile_rows(tile), slot};
       one.scales = w.scales;
       body(one, tile);

@@ -17,8 +17,9 @@ Weight Weight::slice(int64_t first, int64_t n) const noexcept {
   return part;
 }
 
-void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, uint8_t* tile) noexcept {
-  pack_tile(w.format, rows, static_cast<size_t>(row_bytes), static_cast<int>(w.tile_rows(t)), w.k, tile);
+void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, uint8_t* tile,
+               const uint8_t* next) noexcept {
+  pack_tile(w.format, rows, static_cast<size_t>(row_bytes), static_cast<int>(w.tile_rows(t)), w.k, tile, next);
 }
 
 void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* out) noexcept {

@@ -55,8 +55,9 @@ inline bool reads_floats(PackFormat format) noexcept {
 // tiles.
 void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* out) noexcept;
 
-// Packs tile t of w out of `rows`, the rows of that tile.
-void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, uint8_t* tile) noexcept;
+// Packs tile t of w out of `rows`, the rows of that tile; next: as in pack_tile.
+void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, uint8_t* tile,
+               const uint8_t* next = nullptr) noexcept;
 
 // A (V, D) table whose rows are looked up: a tied one is the head's own interleaved tiles, an untied one stays in the
 // file's layout, where only the rows that occur are ever read.

@@ -8,8 +8,8 @@ namespace nextn::avx2 {
 
 namespace {
 
-// Entries of four weights for eight rows; index(r) is that of row r. Broadcasts and blends: they leave the unit that
-// shuffles alone.
+// Entries of four weights for eight rows; index(r) is that of row r. Broadcasts and blends, which leave the unit
+// that shuffles alone here.
 template <class Index>
 NEXTN_INLINE __m256i look_up(const uint32_t* grid, const Index& index) {
   const auto entry = [&](int r) __attribute__((always_inline)) {

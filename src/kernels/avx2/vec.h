@@ -102,31 +102,31 @@ static inline Vec magnitude(Vec a) {
 }
 
 // The lanes' bits.
-struct Words {
+struct Bits {
   __m256i lo, hi;
 };
 
-static inline Words load_words(const uint8_t* p) {
+static inline Bits load_bits(const uint8_t* p) {
   const __m256i* const words = reinterpret_cast<const __m256i*>(p);
   return {_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};
 }
 // (a << Left >> Right) & mask.
 template <int Left, int Right>
-static inline Words shift_and(Words a, uint32_t mask) {
+static inline Bits shift_and(Bits a, uint32_t mask) {
   const auto one = [&](__m256i x) {
     return _mm256_and_si256(_mm256_srli_epi32(_mm256_slli_epi32(x, Left), Right),
                             _mm256_set1_epi32(static_cast<int>(mask)));
   };
   return {one(a.lo), one(a.hi)};
 }
-static inline Words either(Words a, Words b) {
+static inline Bits either(Bits a, Bits b) {
   return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
 }
-static inline Vec int_to_float(Words a) {
+static inline Vec int_to_float(Bits a) {
   return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
 }
 // a >> 1 with the sign of b in the bit that became free.
-static inline Words push_sign(Words a, Vec b) {
+static inline Bits push_sign(Bits a, Vec b) {
   const auto one = [](__m256i x, __m256 y) {
     return _mm256_or_si256(_mm256_srli_epi32(x, 1),
                            _mm256_and_si256(_mm256_castps_si256(y), _mm256_set1_epi32(INT32_MIN)));
@@ -134,7 +134,7 @@ static inline Words push_sign(Words a, Vec b) {
   return {one(a.lo, b.lo), one(a.hi, b.hi)};
 }
 // The uppermost byte of each lane, inverted.
-static inline void store_inverse_top_bytes(uint8_t* p, Words a) {
+static inline void store_inverse_top_bytes(uint8_t* p, Bits a) {
   const auto top = [](__m256i x) { return _mm256_srli_epi32(_mm256_andnot_si256(x, _mm256_set1_epi32(-1)), 24); };
   const __m256i words = _mm256_packus_epi32(top(a.lo), top(a.hi));
   const __m256i in_order = _mm256_permute4x64_epi64(words, 0xd8);

@@ -86,33 +86,32 @@ static inline Vec magnitude(Vec a) {
 }
 
 // The lanes' bits.
-struct Words {
+struct Bits {
   __m512i v;
 };
 
-static inline Words load_words(const uint8_t* p) {
+static inline Bits load_bits(const uint8_t* p) {
   return {_mm512_loadu_si512(p)};
 }
 // (a << Left >> Right) & mask.
 template <int Left, int Right>
-static inline Words shift_and(Words a, uint32_t mask) {
+static inline Bits shift_and(Bits a, uint32_t mask) {
   return {_mm512_and_si512(_mm512_srli_epi32(_mm512_slli_epi32(a.v, Left), Right),
                            _mm512_set1_epi32(static_cast<int>(mask)))};
 }
-static inline Words either(Words a, Words b) {
+static inline Bits either(Bits a, Bits b) {
   return {_mm512_or_si512(a.v, b.v)};
 }
-static inline Vec int_to_float(Words a) {
+static inline Vec int_to_float(Bits a) {
   return {_mm512_cvtepi32_ps(a.v)};
 }
-// a >> 1 with the sign of b in the bit that became free.
-static inline Words push_sign(Words a, Vec b) {
-  constexpr int kBitsOfFirstOrSecond = 0xea;  // (first & second) | third
+// a >> 1 with the sign of b in the bit that became free: (b & sign) | a >> 1.
+static inline Bits push_sign(Bits a, Vec b) {
   return {_mm512_ternarylogic_epi32(_mm512_castps_si512(b.v), _mm512_set1_epi32(INT32_MIN), _mm512_srli_epi32(a.v, 1),
-                                    kBitsOfFirstOrSecond)};
+                                    0xea)};
 }
 // The uppermost byte of each lane, inverted.
-static inline void store_inverse_top_bytes(uint8_t* p, Words a) {
+static inline void store_inverse_top_bytes(uint8_t* p, Bits a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                    _mm512_cvtepi32_epi8(_mm512_srli_epi32(_mm512_andnot_si512(a.v, _mm512_set1_epi32(-1)), 24)));
 }

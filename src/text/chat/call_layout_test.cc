@@ -44,7 +44,7 @@ Json call_json(const Json& arguments) {
 
 TEST(CallLayout, IsWhatTemplatesWrite) {
   const char* const data = std::getenv("NEXTN_TEST_DATA");
-  if (!data) GTEST_SKIP() << "NEXTN_TEST_DATA names no folder";
+  if (!data || *data == 0) GTEST_SKIP() << "NEXTN_TEST_DATA names no folder";
   const struct {
     const char* file;
     std::string_view begin, after_reasoning;

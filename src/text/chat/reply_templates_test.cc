@@ -71,7 +71,7 @@ void expect_round_trip(const std::string& source, const std::string& reasoning, 
 
 TEST(ReplyTemplates, CallsAreReadAsTheyWereWritten) {
   const char* const data = std::getenv("NEXTN_TEST_DATA");
-  if (!data) GTEST_SKIP() << "NEXTN_TEST_DATA names no folder";
+  if (!data || *data == 0) GTEST_SKIP() << "NEXTN_TEST_DATA names no folder";
   const struct {
     const char* file;
     bool reasons;

@@ -20,6 +20,17 @@ TEST(PieceTable, FindsEveryPieceAndNothingElse) {
   EXPECT_EQ(table.find(pieces[1] + '\0'), PieceTable::kNone);
 }
 
+TEST(PieceTable, SmallTablesWrapAround) {
+  for (int set = 0; set < 300; set++) {
+    std::vector<std::string> pieces;
+    for (int i = 0; i < 3; i++) pieces.push_back(std::to_string(3 * set + i));
+    PieceTable table(pieces.size());
+    for (int32_t id = 0; id < 3; id++) table.put(pieces[id], id);
+    for (int32_t id = 0; id < 3; id++) EXPECT_EQ(table.find(pieces[id]), id) << pieces[id];
+    EXPECT_EQ(table.find("-"), PieceTable::kNone);
+  }
+}
+
 TEST(PieceTable, TheLastOfEqualPiecesCounts) {
   PieceTable table(2);
   table.put("a", 3);

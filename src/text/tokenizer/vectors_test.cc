@@ -32,8 +32,7 @@ class Vectors : public testing::Test {
  protected:
   void SetUp() override {
     const char* data = std::getenv("NEXTN_TEST_DATA");
-    if (data == nullptr)
-      GTEST_SKIP() << "NEXTN_TEST_DATA is not set: it names the folder of the published vocabularies";
+    if (!data || *data == 0) GTEST_SKIP() << "NEXTN_TEST_DATA names no folder with the published vocabularies";
     folder_ = std::string(data) + "/data/tokenizers/";
   }
 
