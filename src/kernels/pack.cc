@@ -65,13 +65,13 @@ const Layout& layout_of(PackFormat format) {
 constexpr uint32_t kFlip = 0x80808080;
 
 // The bits of `mask` change places with those `distance` above them.
-uint32_t swap_bits(uint32_t x, uint32_t mask, int distance) {
+inline uint32_t swap_bits(uint32_t x, uint32_t mask, int distance) {
   const uint32_t t = (x >> distance ^ x) & mask;
   return x ^ t ^ t << distance;
 }
 
 // Bit 4g + j to bit 8j + g; as bit 2i to i and 2i + 1 to 16 + i, twice. And back.
-uint32_t turn(uint32_t x) {
+inline uint32_t turn(uint32_t x) {
   for (int i = 0; i < 2; i++) {
     x = swap_bits(swap_bits(x, 0x22222222, 1), 0x0c0c0c0c, 2);
     x = swap_bits(swap_bits(x, 0x00f000f0, 4), 0x0000ff00, 8);
@@ -87,7 +87,7 @@ uint32_t turn_back(uint32_t x) {
 }
 
 // Four times seven sign bits and four bits above them to four bytes of seven bits and one, turned. And back.
-uint32_t turn_signs(uint32_t x) {
+inline uint32_t turn_signs(uint32_t x) {
   uint32_t out = 0;
   for (int l = 0; l < 4; l++) out |= (x >> 7 * l & 127) << 8 * l | (x >> (28 + l) & 1) << (8 * l + 7);
   return turn(out);
@@ -99,21 +99,32 @@ uint32_t turn_signs_back(uint32_t x) {
   return out;
 }
 
-// A row's groups from what they are in the file to what they are in a tile.
-void to_tile(Form form, uint32_t* g, int count) {
+// Two groups of four 16-bit units, nine bits of an index and seven signs each, to the lower eight bits of the indices
+// and a group of signs.
+inline void split(uint32_t& first, uint32_t& second) {
+  uint32_t low = 0, signs = 0;
+  for (int l = 0; l < 4; l++) {
+    const uint32_t unit = (l < 2 ? first : second) >> 16 * (l % 2);
+    low |= (unit & 255) << 8 * l;
+    signs |= (unit >> 9 & 127) << 7 * l | (unit >> 8 & 1) << (28 + l);
+  }
+  first = low;
+  second = turn_signs(signs);
+}
+
+// The groups of some rows from what they are in the file to what they are in a tile: g[i] is group i of each row. The
+// loops over rows are for the compiler to vectorise.
+template <int rows>
+void to_tile(Form form, uint32_t (*g)[rows], int count) {
   for (int i = 0; i < count; i++) {
-    if (form == Form::kFlipped) g[i] ^= kFlip;
-    if (form == Form::kTurned) g[i] = turn(g[i]);
-    if (form == Form::kSigns || (form == Form::kSecondSigns && i % 2 == 1)) g[i] = turn_signs(g[i]);
-    if (form == Form::kSplit && i % 2 == 1) {
-      uint32_t low = 0, signs = 0;
-      for (int l = 0; l < 4; l++) {
-        const uint32_t unit = g[i - 1 + l / 2] >> 16 * (l % 2);
-        low |= (unit & 255) << 8 * l;
-        signs |= (unit >> 9 & 127) << 7 * l | (unit >> 8 & 1) << (28 + l);
-      }
-      g[i - 1] = low;
-      g[i] = turn_signs(signs);
+    if (form == Form::kFlipped) {
+      for (int r = 0; r < rows; r++) g[i][r] ^= kFlip;
+    } else if (form == Form::kTurned) {
+      for (int r = 0; r < rows; r++) g[i][r] = turn(g[i][r]);
+    } else if (form == Form::kSigns || (form == Form::kSecondSigns && i % 2 == 1)) {
+      for (int r = 0; r < rows; r++) g[i][r] = turn_signs(g[i][r]);
+    } else if (form == Form::kSplit && i % 2 == 1) {
+      for (int r = 0; r < rows; r++) split(g[i - 1][r], g[i][r]);
     }
   }
 }
@@ -156,7 +167,7 @@ constexpr int kMostGroups = 16;  // of a field whose form is not plain
 
 void pack_field(uint8_t* column, const uint8_t* row, const Field& field) {
   if (field.form == Form::kPlain) return move_field(column, kTileRows, row, 1, field);
-  uint32_t groups[kMostGroups];
+  uint32_t groups[kMostGroups][1];
   std::memcpy(groups, row, 4u * field.count);
   to_tile(field.form, groups, field.count);
   move_field(column, kTileRows, reinterpret_cast<const uint8_t*>(groups), 1, field);
@@ -210,7 +221,7 @@ V interleave(V a, V b, int half, std::index_sequence<i...>) {
 
 // Transposes `count` units of 16 rows, row_bytes apart, to `count` words. Rows are read up to a whole vector.
 template <class Unit>
-void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count, Unit flip) {
+void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count) {
   using V = typename Vector<Unit>::type;
   constexpr int n = Vector<Unit>::n;
   for (int i = 0; i < count; i += n) {
@@ -218,7 +229,6 @@ void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int 
       V a[n], b[n];
       for (int j = 0; j < n; j++) {
         std::memcpy(&a[j], rows + static_cast<size_t>(r + j) * row_bytes + static_cast<size_t>(i) * sizeof(Unit), 16);
-        a[j] ^= flip;
       }
       // Each pass halves the distance between elements that belong together: log2(n) perfect shuffles.
       for (int pass = 1; pass < n; pass *= 2) {
@@ -245,26 +255,28 @@ void gather_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int cou
   }
 }
 
+template <class Unit>
+void transpose(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count) {
+  if (static_cast<size_t>(count) * sizeof(Unit) < 8) return gather_units<Unit>(words, rows, row_bytes, count);
+  transpose_units<Unit>(words, rows, row_bytes, count);
+}
+
 // A field of a whole tile. The bytes of a row that are readable from the field on decide whether vectors may be read.
 void transpose_field(uint8_t* words, const uint8_t* rows, size_t row_bytes, const Field& field, int64_t readable) {
   const int bytes = field.unit * field.count;
-  const bool rewritten = field.form != Form::kPlain && field.form != Form::kFlipped;
-  if (field.unit == 1 && bytes < 8) return gather_units<uint8_t>(words, rows, row_bytes, field.count);
-  if (field.unit == 2 && bytes < 8) return gather_units<uint16_t>(words, rows, row_bytes, field.count);
-  if (rewritten || (bytes + 15) / 16 * 16 > readable) {
+  if (bytes >= 8 && (bytes + 15) / 16 * 16 > readable) {
     for (int r = 0; r < kTileRows; r++) {
       pack_field(words + r * field.unit, rows + static_cast<size_t>(r) * row_bytes, field);
     }
     return;
   }
-  switch (field.unit) {
-    case 1:
-      return transpose_units<uint8_t>(words, rows, row_bytes, field.count, 0);
-    case 2:
-      return transpose_units<uint16_t>(words, rows, row_bytes, field.count, 0);
-    default:
-      return transpose_units<uint32_t>(words, rows, row_bytes, field.count, field.form == Form::kFlipped ? kFlip : 0);
-  }
+  if (field.unit == 1) return transpose<uint8_t>(words, rows, row_bytes, field.count);
+  if (field.unit == 2) return transpose<uint16_t>(words, rows, row_bytes, field.count);
+  if (field.form == Form::kPlain) return transpose<uint32_t>(words, rows, row_bytes, field.count);
+  uint32_t groups[kMostGroups][kTileRows];
+  transpose<uint32_t>(reinterpret_cast<uint8_t*>(groups), rows, row_bytes, field.count);
+  to_tile(field.form, groups, field.count);
+  std::memcpy(words, groups, static_cast<size_t>(field.count) * sizeof groups[0]);
 }
 
 }  // namespace
