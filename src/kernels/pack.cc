@@ -255,6 +255,7 @@ void gather_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int cou
   }
 }
 
+// Either, by their number.
 template <class Unit>
 void transpose(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count) {
   if (static_cast<size_t>(count) * sizeof(Unit) < 8) return gather_units<Unit>(words, rows, row_bytes, count);
