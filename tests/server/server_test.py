@@ -347,7 +347,8 @@ class ProtocolTest(unittest.TestCase):
         return got
 
     def test_garbage(self):
-        for data in (b"\x00" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST /v1/completions HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        for data in (b"\x00" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET ?/health HTTP/1.1\r\n\r\n",
+                     b"POST /v1/completions HTTP/1.1\r\nContent-Length: x\r\n\r\n",
                      b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"\x16\x03\x01\x02\x00" + b"\x01" * 50):
             got = self.raw(data)
             self.assertTrue(got == b"" or got.startswith(b"HTTP/1.1 400 "), (data[:40], got[:80]))

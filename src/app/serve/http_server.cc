@@ -419,6 +419,7 @@ class HttpServer::Impl {
     wire.tcp().expires_after(options_.idle_timeout);
     parser.eager(false);  // stops after the head
     boost::system::error_code error = co_await read_on(wire, buffer, parser);
+    if (!error && !has_path(parser.get().target())) error = http::error::bad_target;
     if (!error) error = doubt_of_body(parser.get());
     if (error) co_return error;
     for (const auto& field : parser.get()) headers.emplace_back(field.name_string(), field.value());
@@ -430,6 +431,8 @@ class HttpServer::Impl {
     parser.eager(true);
     co_return co_await read_on(wire, buffer, parser);
   }
+
+  static bool has_path(beast::string_view target) { return !target.empty() && target.front() != '?'; }
 
   // Where a body ends must be beyond doubt: behind a proxy that reads it in another way than we do, a client could
   // speak for the next one. Beast takes equal lengths and leaves encodings alone that it does not know.
