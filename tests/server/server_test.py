@@ -728,17 +728,17 @@ class SleepTest(unittest.TestCase):
         program = Path(NEXTN).read_bytes()
         sanitized = b"__asan_init" in program or b"__tsan_init" in program  # they keep what has been freed
         with Server("-np", 2, "-t", 2, "--sleep-idle-seconds", 1) as server:
-            awake, text, sizes, steps = self.resident_kib(server), None, [], 0
+            awake, text, size, steps = self.resident_kib(server), None, None, 0
             kept = server.connect()  # a connection with nothing on it keeps nobody awake
             for i in range(20):
                 answer = server.post("/v1/completions", self.BODY, connection=kept if i == 0 else None).json
                 text = text or answer["choices"][0]["text"]
                 self.assertEqual(answer["choices"][0]["text"], text)
                 server.wait(lambda: self.sleeps(server), 60)
-                sizes.append(self.resident_kib(server))
+                size = size or self.resident_kib(server)
                 if not sanitized:
-                    self.assertLess(sizes[-1], awake)
-                    self.assertLess(sizes[-1], 1.02 * max(sizes[:5]))  # the heap of a new process settles
+                    self.assertLess(size, awake)
+                    self.assertLess(self.resident_kib(server), 1.02 * size)
                 self.assertGreater(self.metric(server, "steps"), steps)
                 steps = self.metric(server, "steps")
             kept.close()

@@ -65,7 +65,10 @@ Server::Server(ServerOptions options)
       metrics_(model_id(options_)),
       http_(with_errors(options_.http), [this](HttpRequest&& request, const std::shared_ptr<HttpExchange>& exchange) {
         handle(std::move(request), exchange);
-      }) {}
+      }) {
+  // Each arena of the heap keeps pages that malloc_trim cannot give back; whoever sleeps has one.
+  if (options_.sleep_after.count() > 0) mallopt(M_ARENA_MAX, 1);
+}
 
 Server::~Server() {
   http_.stop();
