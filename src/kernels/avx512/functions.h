@@ -12,6 +12,11 @@ void matmul_vbmi_iq2_xs(const MatmulArgs& args, int64_t tile_first, int64_t tile
 void matmul_vbmi_iq3_xxs(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
 void matmul_vbmi_iq3_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
 
+// By loads instead of gathers: matmul_grids.cc.
+void matmul_loads_iq2_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_loads_iq1_s(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+void matmul_loads_iq1_m(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
+
 // With AMX: amx.h. Those that stand in matmul_vbmi.cc have VBMI, too.
 void matmul_many_q4_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);
 void matmul_many_q5_k(const MatmulArgs& args, int64_t tile_first, int64_t tile_last);

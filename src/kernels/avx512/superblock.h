@@ -2,7 +2,8 @@
 // own (matmul.cc) say the same for amx.h. What a format says:
 //
 //   Scales(super)             what amx.h unpacks once for a superblock; here scales is super
-//   weights(super, b, w)      the 32 inputs of sub-block b, unsigned, with kOffset added
+//   Unpacked(super)           what weights() reads; here it is super
+//   weights(unpacked, b, w)   the 32 inputs of sub-block b, unsigned, with kOffset added
 //   scale(scales, b, i)       the integer scales of inputs 16i .. 16i + 15
 //   kOneScale                 whether they are the same for all 32
 //   kMins, mins(scales, b)    the minima of the first and the last 16 inputs in the halves of a lane, and dmin(super)
@@ -35,15 +36,17 @@ struct Super {
   static constexpr int kInputs = 256, kOffset = 0;
   static constexpr bool kOneScale = false, kMins = false;
   using Scales = const uint8_t*;
+  using Unpacked = const uint8_t*;
 
   NEXTN_INLINE __m512 d(const uint8_t* super) { return halves_at(super); }
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* super, const Acts& rows, __m512 (&acc)[M]) {
+    const typename Format::Unpacked unpacked(super);
     __m512i total[M] = {}, mins[M] = {};
     for (int b = 0; b < 8; b++) {
       Words w;
-      Format::weights(super, b, w);
+      Format::weights(unpacked, b, w);
       prefetch<Format::kBytes, 8>(super, b);
       const Acts act = rows.from(32 * b);
       __m512i first[M], last[M];

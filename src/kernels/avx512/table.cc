@@ -14,6 +14,9 @@ const KernelTable& kernels_with_vbmi() {
     few(PackFormat::kIQ2_XS) = matmul_vbmi_iq2_xs;
     few(PackFormat::kIQ3_XXS) = matmul_vbmi_iq3_xxs;
     few(PackFormat::kIQ3_S) = matmul_vbmi_iq3_s;
+    few(PackFormat::kIQ2_S) = matmul_loads_iq2_s;
+    few(PackFormat::kIQ1_S) = matmul_loads_iq1_s;
+    few(PackFormat::kIQ1_M) = matmul_loads_iq1_m;
     return t;
   }();
   return table;
@@ -23,6 +26,9 @@ const KernelTable& kernels_with_amx() {
   static const KernelTable table = [] {
     KernelTable t = kernels_with_vbmi();
     t.isa = "amx";
+    for (const PackFormat format : {PackFormat::kIQ2_S, PackFormat::kIQ1_S, PackFormat::kIQ1_M}) {
+      t.matmul[static_cast<int>(format)] = kernels().matmul[static_cast<int>(format)];  // CPUs that gather fast
+    }
     const auto many = [&](PackFormat format) -> MatmulFn& { return t.matmul_many[static_cast<int>(format)]; };
     many(PackFormat::kQ4_K) = matmul_many_q4_k;
     many(PackFormat::kQ5_K) = matmul_many_q5_k;
