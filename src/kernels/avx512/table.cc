@@ -26,9 +26,12 @@ const KernelTable& kernels_with_amx() {
   static const KernelTable table = [] {
     KernelTable t = kernels_with_vbmi();
     t.isa = "amx";
-    for (const PackFormat format : {PackFormat::kIQ2_S, PackFormat::kIQ1_S, PackFormat::kIQ1_M}) {
-      t.matmul[static_cast<int>(format)] = kernels().matmul[static_cast<int>(format)];  // CPUs that gather fast
-    }
+    const auto gather = [&](PackFormat format) {  // as CPUs with AMX do fast
+      t.matmul[static_cast<int>(format)] = kernels().matmul[static_cast<int>(format)];
+    };
+    gather(PackFormat::kIQ2_S);
+    gather(PackFormat::kIQ1_S);
+    gather(PackFormat::kIQ1_M);
     const auto many = [&](PackFormat format) -> MatmulFn& { return t.matmul_many[static_cast<int>(format)]; };
     many(PackFormat::kQ4_K) = matmul_many_q4_k;
     many(PackFormat::kQ5_K) = matmul_many_q5_k;
