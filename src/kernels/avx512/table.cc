@@ -5,18 +5,27 @@ namespace nextn::avx512 {
 static constexpr char kIsa[] = "avx512";
 #include "kernels/table.inc"
 
+static MatmulFn& matmul_of(KernelTable& t, PackFormat format) {
+  return t.matmul[static_cast<int>(format)];
+}
+
+// Small grids permuted: whatever has VBMI.
+static KernelTable with_permuted_grids(const char* isa) {
+  KernelTable t = kernels();
+  t.isa = isa;
+  matmul_of(t, PackFormat::kIQ2_XXS) = matmul_vbmi_iq2_xxs;
+  matmul_of(t, PackFormat::kIQ2_XS) = matmul_vbmi_iq2_xs;
+  matmul_of(t, PackFormat::kIQ3_XXS) = matmul_vbmi_iq3_xxs;
+  matmul_of(t, PackFormat::kIQ3_S) = matmul_vbmi_iq3_s;
+  return t;
+}
+
 const KernelTable& kernels_with_vbmi() {
   static const KernelTable table = [] {
-    KernelTable t = kernels();
-    t.isa = "avx512_vbmi";
-    const auto few = [&](PackFormat format) -> MatmulFn& { return t.matmul[static_cast<int>(format)]; };
-    few(PackFormat::kIQ2_XXS) = matmul_vbmi_iq2_xxs;
-    few(PackFormat::kIQ2_XS) = matmul_vbmi_iq2_xs;
-    few(PackFormat::kIQ3_XXS) = matmul_vbmi_iq3_xxs;
-    few(PackFormat::kIQ3_S) = matmul_vbmi_iq3_s;
-    few(PackFormat::kIQ2_S) = matmul_loads_iq2_s;
-    few(PackFormat::kIQ1_S) = matmul_loads_iq1_s;
-    few(PackFormat::kIQ1_M) = matmul_loads_iq1_m;
+    KernelTable t = with_permuted_grids("avx512_vbmi");
+    matmul_of(t, PackFormat::kIQ2_S) = matmul_loads_iq2_s;
+    matmul_of(t, PackFormat::kIQ1_S) = matmul_loads_iq1_s;
+    matmul_of(t, PackFormat::kIQ1_M) = matmul_loads_iq1_m;
     return t;
   }();
   return table;
@@ -24,14 +33,7 @@ const KernelTable& kernels_with_vbmi() {
 
 const KernelTable& kernels_with_amx() {
   static const KernelTable table = [] {
-    KernelTable t = kernels_with_vbmi();
-    t.isa = "amx";
-    const auto gather = [&](PackFormat format) {  // as CPUs with AMX do fast
-      t.matmul[static_cast<int>(format)] = kernels().matmul[static_cast<int>(format)];
-    };
-    gather(PackFormat::kIQ2_S);
-    gather(PackFormat::kIQ1_S);
-    gather(PackFormat::kIQ1_M);
+    KernelTable t = with_permuted_grids("amx");
     const auto many = [&](PackFormat format) -> MatmulFn& { return t.matmul_many[static_cast<int>(format)]; };
     many(PackFormat::kQ4_K) = matmul_many_q4_k;
     many(PackFormat::kQ5_K) = matmul_many_q5_k;
