@@ -59,7 +59,7 @@ void largest(std::span<const float> values, int64_t n, int32_t* indices) noexcep
   }
 }
 
-DraftHead::DraftHead(Ctx& ctx, const Weight& head, int64_t vocab, int max_rows, uint64_t step_bytes)
+DraftHead::DraftHead(const Weight& head, int64_t vocab, int max_rows, uint64_t step_bytes)
     : head_(head),
       automatic_(vocab == kDraftVocabAuto),
       cut_(cuts(head, vocab)),
@@ -67,7 +67,7 @@ DraftHead::DraftHead(Ctx& ctx, const Weight& head, int64_t vocab, int max_rows, 
       step_bytes_(step_bytes),
       logits_(1, head.n_tiles() * kTileRows) {
   if (!cut_) return;
-  sketch_ = ops::Sketch(ctx, head, max_rows);
+  sketch_ = ops::Sketch(head, max_rows);
   estimates_.assign(static_cast<size_t>(max_rows * sketch_.n_estimates()), -kInfinity);
   finite_ = std::make_unique<bool[]>(static_cast<size_t>(max_rows));
   in_text_.resize(static_cast<size_t>(sketch_.n_estimates() / kTilesOfOne));
@@ -76,6 +76,10 @@ DraftHead::DraftHead(Ctx& ctx, const Weight& head, int64_t vocab, int max_rows, 
   const size_t read = static_cast<size_t>(n_first_tiles_ * kTileRows * head.k / 8) +
                       candidates_.size() * tile_bytes(head.format, head.k);
   saved_bytes_ = head.tiles_bytes() - std::min(head.tiles_bytes(), read);
+}
+
+void DraftHead::sketch(Ctx& ctx) {
+  if (cut_) sketch_.draw(ctx, head_);
 }
 
 size_t DraftHead::size_bytes(const Weight& head, int64_t vocab, int max_rows) noexcept {

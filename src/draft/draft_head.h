@@ -46,7 +46,9 @@ class DraftHead {
  public:
   // head: (V, D), outlives this. max_rows: of best(). step_bytes: weights that a step without drafts reads, which says
   // what an accepted draft is worth. Throws Error{kSystem}.
-  DraftHead(Ctx& ctx, const Weight& head, int64_t vocab, int max_rows, uint64_t step_bytes);
+  DraftHead(const Weight& head, int64_t vocab, int max_rows, uint64_t step_bytes);
+  // Makes the sketch, where there is one: once, before the first draft, when the head is in memory.
+  void sketch(Ctx& ctx);
 
   // Bytes that the constructor takes; for a plan.
   static size_t size_bytes(const Weight& head, int64_t vocab, int max_rows) noexcept;
@@ -85,7 +87,7 @@ class DraftHead {
  private:
   TopToken best_of_candidates(Ctx& ctx, const TensorView& hidden, float* estimates, const Query& query) noexcept;
 
-  Weight head_;
+  const Weight& head_;
   bool automatic_, cut_;
   int64_t n_first_tiles_;  // tiles that every first look covers
   uint64_t step_bytes_, saved_bytes_ = 0;

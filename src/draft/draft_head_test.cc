@@ -39,7 +39,9 @@ class Head {
   }
   void look_along(const std::vector<float>& x) { std::copy(x.begin(), x.end(), hidden.rows(1).data); }
   DraftHead draft_head(int64_t vocab, uint64_t step_bytes = 1, int max_rows = 1) {
-    return {ctx, weight, vocab, max_rows, step_bytes};
+    DraftHead head(weight, vocab, max_rows, step_bytes);
+    head.sketch(ctx);
+    return head;
   }
   TopToken best(DraftHead& head, int i = 0, std::span<const uint32_t> allowed = {}) {
     TopToken top;

@@ -81,8 +81,9 @@ Engine::Engine(const EngineOptions& options)
   logits_max_ = Buffer(logit_rows(), info.n_logit_blocks());
   if (options_.n_parallel > 1) gathered_ = Buffer(logit_rows(), info.n_embd);
   if (info.has_head) {
-    draft_head_.emplace(ctx_, model_->head_lm_weight(), effective_draft_vocab(options_, *model_), options_.n_parallel,
+    draft_head_.emplace(model_->head_lm_weight(), effective_draft_vocab(options_, *model_), options_.n_parallel,
                         model_->step_bytes());
+    draft_head_->sketch(ctx_);
   }
   scratch_ = SamplerScratch(static_cast<int32_t>(info.n_vocab));
   if (draft_model_) draft_model_->load(options_, pool_, ctx_.kernels);

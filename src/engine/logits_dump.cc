@@ -116,7 +116,7 @@ void dump_logits(Engine& engine, std::span<const int32_t> prompt, const std::str
   head.push_hidden(shifted.rows(T + 1).row(T));
   std::vector<int32_t> text(prompt.begin(), prompt.end());
   text.push_back(static_cast<int32_t>(next));
-  DraftHead whole(ctx, model.head_lm_weight(), kDraftVocabFull, 1, 0);
+  DraftHead whole(model.head_lm_weight(), kDraftVocabFull, 1, 0);
   MtpDrafter drafter(model, head, whole, 0, 0);
   const std::string path = prefix + ".draft.txt";
   std::FILE* const file = std::fopen(path.c_str(), "w");

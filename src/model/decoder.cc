@@ -122,11 +122,10 @@ void Decoder::bind(bool with_head) {
 }
 
 void Decoder::share_weights() noexcept {
-  if (info_.tied) token_embd_ = {.tied = output_, .rows = {}, .n_vocab = cfg_.n_vocab, .n_embd = cfg_.n_embd};
+  if (info_.tied) token_embd_ = {.tied = &output_, .rows = {}, .n_vocab = cfg_.n_vocab, .n_embd = cfg_.n_embd};
   if (!info_.has_head) return;
   if (head_.shared_head_norm == nullptr) head_.shared_head_norm = output_norm_;
   if (head_.embed_tokens.n_vocab == 0) head_.embed_tokens = token_embd_;
-  if (!head_.shared_head_head) head_.shared_head_head = output_;
 }
 
 HeadVerdict Decoder::inspect_head() {
@@ -341,7 +340,7 @@ int64_t Decoder::keep_last_rows(std::span<const HeadRows> sequences) noexcept {
 }
 
 void Decoder::head_logits(Ctx& ctx, const TensorView& out, const TensorView& hidden) noexcept {
-  ops::matmul(ctx, hidden, {{out, head_.shared_head_head}});
+  ops::matmul(ctx, hidden, {{out, head_lm_weight()}});
 }
 
 }  // namespace nextn

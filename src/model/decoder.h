@@ -78,7 +78,7 @@ class Decoder : public Model {
     Weight eh_proj;                                                               // (D, 2D)
     const float *enorm = nullptr, *hnorm = nullptr, *shared_head_norm = nullptr;  // (D)
     EmbeddingTable embed_tokens;
-    Weight shared_head_head;
+    Weight shared_head_head;  // none: the trunk's
   };
   // What a step writes into; R rows at most.
   struct Buffers {

@@ -128,7 +128,7 @@ void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int
   const OpTimer timer(ctx, "embed");
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
     const int64_t id = tokens[r];
-    if (table.tied) return embed_tied(table.tied, id, x.row(r));
+    if (table.tied != nullptr) return embed_tied(*table.tied, id, x.row(r));
     const FileRows& rows = table.rows;
     decode_row(rows.type, rows.row(id), table.n_embd, x.row(r));
     if (rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));

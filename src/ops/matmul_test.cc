@@ -189,9 +189,10 @@ TEST(EmbedOp, ATiedTableGivesTheRowsOfTheFile) {
     for (const int64_t n_embd : {block, 3 * block, 256 + 5 * block, int64_t{1024}}) {
       const int64_t n_vocab = 35;
       const Matrix m(format, n_embd, n_vocab, random);
-      const EmbeddingTable tied = {.tied = m.weight(), .rows = {}, .n_vocab = n_vocab, .n_embd = n_embd};
+      const Weight weight = m.weight();
+      const EmbeddingTable tied = {.tied = &weight, .rows = {}, .n_vocab = n_vocab, .n_embd = n_embd};
       const EmbeddingTable untied = {
-          .tied = {},
+          .tied = nullptr,
           .rows = {.data = m.rows.data(), .row_bytes = static_cast<int64_t>(m.row_bytes), .type = dtype_of(format)},
           .n_vocab = n_vocab,
           .n_embd = n_embd};
@@ -264,8 +265,8 @@ TEST(MatmulOp, AMatrixInTheFileGivesTheSameBits) {
       }
 
       // A tied table's rows, too.
-      const EmbeddingTable a = {.tied = packed, .rows = {}, .n_vocab = n_out, .n_embd = kWidth},
-                           b = {.tied = in_file, .rows = {}, .n_vocab = n_out, .n_embd = kWidth};
+      const EmbeddingTable a = {.tied = &packed, .rows = {}, .n_vocab = n_out, .n_embd = kWidth},
+                           b = {.tied = &in_file, .rows = {}, .n_vocab = n_out, .n_embd = kWidth};
       const int32_t ids[] = {0, 4, static_cast<int32_t>(n_out) - 1};
       std::vector<float> from_tiles(3 * kWidth), from_file(3 * kWidth);
       ThreadPool pool(2);

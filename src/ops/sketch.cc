@@ -29,7 +29,7 @@ size_t Sketch::size_bytes(const Weight& w, int max_rows) noexcept {
          static_cast<size_t>(max_rows) * (query + sizeof(SketchArgs));
 }
 
-Sketch::Sketch(Ctx& ctx, const Weight& w, int max_rows)
+Sketch::Sketch(const Weight& w, int max_rows)
     : k_(w.k),
       n_tiles_(sketch_tiles(w)),
       signs_(static_cast<size_t>(n_tiles_ * kSketchRows * k_ / 8)),
@@ -37,7 +37,9 @@ Sketch::Sketch(Ctx& ctx, const Weight& w, int max_rows)
       size_(static_cast<size_t>(k_) * sizeof(float)),
       tables_(static_cast<size_t>(4 * k_ * max_rows)),
       scales_(static_cast<size_t>(k_ / kSketchBlock * max_rows) * sizeof(int16_t)),
-      looks_(static_cast<size_t>(max_rows)) {
+      looks_(static_cast<size_t>(max_rows)) {}
+
+void Sketch::draw(Ctx& ctx, const Weight& w) {
   AlignedBuffer columns(static_cast<size_t>(2 * k_) * sizeof(float));
   float* const mean = columns.as<float>();
   float* const inverse = mean + k_;

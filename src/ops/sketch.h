@@ -14,9 +14,11 @@ namespace nextn::ops {
 class Sketch {
  public:
   Sketch() = default;
-  // Reads all of w, whose width sketchable() accepts. Throws Error{kSystem} when the memory is not to be had.
-  // max_rows: of a look.
-  Sketch(Ctx& ctx, const Weight& w, int max_rows = 1);
+  // Takes the memory for a sketch of w, whose width sketchable() accepts. Throws Error{kSystem} when it is not to be
+  // had. max_rows: of a look.
+  explicit Sketch(const Weight& w, int max_rows = 1);
+  // Reads all of w, once, before the first look.
+  void draw(Ctx& ctx, const Weight& w);
 
   static bool sketchable(const Weight& w) noexcept { return w.k % kSketchInputs == 0; }
   // What a sketch of w takes, room for a query and for estimates included.

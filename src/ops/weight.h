@@ -59,10 +59,10 @@ void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* o
 void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, uint8_t* tile,
                const uint8_t* next = nullptr) noexcept;
 
-// A (V, D) table whose rows are looked up: a tied one is the head's own interleaved tiles, an untied one stays in the
-// file's layout, where only the rows that occur are ever read.
+// A (V, D) table whose rows are looked up: a tied one is the LM head's matrix, an untied one stays in the file's
+// layout, where only the rows that occur are ever read.
 struct EmbeddingTable {
-  Weight tied;  // set, or
+  const Weight* tied = nullptr;  // set, or
   FileRows rows;
   int64_t n_vocab = 0;
   int64_t n_embd = 0;
