@@ -19,6 +19,7 @@
 #include "engine/calibration.h"
 #include "engine/logits_dump.h"
 #include "engine/session.h"
+#include "engine/step_runner.h"
 #include "engine/tokenizer_loader.h"
 #include "grammar/gbnf.h"
 #include "grammar/json_schema.h"
@@ -131,6 +132,12 @@ double draft_head_agreement(const Engine& engine) {
   return engine.draft_head() != nullptr ? engine.draft_head()->agreement() : 1;
 }
 
+// What was left of loading when the first step began.
+std::string packing_text(const Engine& engine) {
+  if (!engine.packed()) return ", not packed";
+  return engine.pack_ms() > 0 ? fmt::format(", packed behind the first token in {:.0f} ms", engine.pack_ms()) : "";
+}
+
 nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generation& g, uint64_t seed,
                                double calibrate_ms) {
   nlohmann::ordered_json memory;
@@ -141,7 +148,8 @@ nlohmann::ordered_json to_json(Engine& engine, Session& session, const Generatio
   }
   memory["total"] = sum;
   memory["peak_resident"] = peak_resident_bytes();
-  nlohmann::ordered_json timings = {{"load_ms", engine.load_ms()}, {"calibrate_ms", calibrate_ms}};
+  nlohmann::ordered_json timings = {
+      {"load_ms", engine.load_ms()}, {"pack_ms", engine.pack_ms()}, {"calibrate_ms", calibrate_ms}};
   timings.update(api::timings_json(g));
   timings["draft_vocab"] = draft_vocab_text(engine);
   timings["draft_head_agreement"] = draft_head_agreement(engine);
@@ -175,8 +183,9 @@ void print_statistics(Engine& engine, Session& session, const Generation& g, uin
   print_stderr("\n\nmodel    {} ({}), MTP head {}{}, context {}\n", engine.file().path(),
                engine.model().info().architecture, head_text(engine),
                engine.model().info().has_head ? "" : ", not loaded", engine.options().n_ctx);
-  print_stderr("         {} kernels, {} threads, loaded in {:.0f} ms; seed {}; ended by {}\n", engine.ctx().kernels.isa,
-               engine.options().n_threads, engine.load_ms(), seed, end_reason_name(g.end_reason));
+  print_stderr("         {} kernels, {} threads, loaded in {:.0f} ms{}; seed {}; ended by {}\n",
+               engine.ctx().kernels.isa, engine.options().n_threads, engine.load_ms(), packing_text(engine), seed,
+               end_reason_name(g.end_reason));
   print_stderr("prefill  {} tokens, {:.1f} ms, {:.1f} tok/s\n", s.prompt_n, s.prompt_ms,
                per_second(s.prompt_n, s.prompt_ms));
   print_stderr("decode   {} tokens, {:.1f} ms, {:.1f} tok/s; {} cycles, draft {:.1f} ms, verify {:.1f} ms\n", n,
@@ -290,6 +299,7 @@ int run_main(int argc, char** argv) {
   const bool converses = app.count("--prompt") + app.count("--file") + app.count("--tokens") == 0;
   EngineOptions options = flags.model.engine_options();
   if (converses) options.n_checkpoints = kChatCheckpoints;
+  if (!converses && flags.logits.empty()) options.packing = Packing::kWhileQuick;
   Engine engine(options);
   const HeadVerdict& verdict = engine.head_verdict();
   if (verdict.kind == HeadVerdict::Kind::kIncomplete) {
@@ -323,6 +333,7 @@ int run_main(int argc, char** argv) {
     chat_in_terminal({engine, session, chat_template, flags.chat_template.variables(), flags.system_prompt, params});
     return 0;
   }
+  if (prompt.size() > StepRunner::kMostUnpacked) engine.pack();
   const Generation g = session.generate(prompt, params);
   if (flags.json) {
     write_stdout(to_json(engine, session, g, params.sampling.seed, calibrate_ms)

@@ -177,11 +177,13 @@ StepCosts measure(Engine& engine, Session& session) {
 
 double calibrate(Engine& engine, Session& session) {
   if (engine.options().max_draft == 0) return 0;
-  const auto start = Clock::now();
+  auto start = Clock::now();
   const CostCache cache = CostCache::of(engine);
   if (const std::optional<StepCosts> known = cache.load()) {
     engine.costs() = *known;
   } else {
+    engine.pack();
+    start = Clock::now();
     engine.costs() = measure(engine, session);
     cache.store(engine.costs());
   }

@@ -186,6 +186,7 @@ void Decoding::read(const StepResult& result) {
     take(choose(result, 0), result.logits.row(0), false);
   }
   first_token_ = Clock::now();
+  packed_ms_ = engine_.pack_ms();
   out_.stats.prompt_ms = ms_between(start_, first_token_);
 }
 
@@ -294,7 +295,7 @@ Generation Decoding::finish() {
   if (reading()) {
     out_.stats.prompt_ms = ms_between(start_, now);
   } else {
-    out_.stats.predicted_ms = ms_between(first_token_, now);
+    out_.stats.predicted_ms = ms_between(first_token_, now) - (engine_.pack_ms() - packed_ms_);
   }
   try {
     if (error_) std::rethrow_exception(error_);

@@ -39,7 +39,8 @@ class Decoding {
   Decoding(Session& session, std::span<const int32_t> prompt, const GenerateParams& params);
 
   bool ended() const noexcept { return ended_; }
-  bool reading() const noexcept { return n_read() < prompt_.size(); }  // rows of the prompt come next
+  bool reading() const noexcept { return n_left() > 0; }                // rows of the prompt come next
+  size_t n_left() const noexcept { return prompt_.size() - n_read(); }  // of them
 
   // Makes the rows of the next step: at most `prompt_rows` of the prompt, or the last token, which drafts may follow.
   // False where there are none, because it ended.
@@ -99,6 +100,7 @@ class Decoding {
   int max_draft_ = 0;     // of a cycle
   size_t n_resumed_ = 0;  // of the prompt
   Clock::time_point start_ = Clock::now(), first_token_ = start_;
+  double packed_ms_ = engine_.pack_ms();  // at the first token
   Digest digest_;
   Generation out_;
   int64_t n_verified_ = 0;  // drafts

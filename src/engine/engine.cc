@@ -35,6 +35,17 @@ std::function<void(int)> thread_placement(const EngineOptions& options) {
   return [nodes = std::move(nodes), numa = options.numa](int i) { place_thread(numa, nodes, i); };
 }
 
+double ms_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Whether the file's pages stay in the system's cache beside everything else, so that they are read once, and nothing
+// has been asked for that is done to all weights at once.
+bool may_pack_later(const EngineOptions& options, const gguf::File& file, const MemoryPlan& plan) {
+  return options.map && !options.lock && options.numa == Numa::kNone && options.draft_path.empty() && !plan.in_place &&
+         plan.total - plan.kept_texts + file.n_bytes() <= plan.budget;
+}
+
 // Fills in what the options leave open.
 MemoryPlan checked_plan(EngineOptions& options, const gguf::File& file, Model& model, const DraftModel* draft) {
   MemoryPlan plan = make_plan(options, file, model, draft, available_memory());
@@ -69,12 +80,15 @@ Engine::Engine(const EngineOptions& options)
   model_->load(pool_, {.map = options_.map,
                        .lock = options_.lock,
                        .interleave = options_.numa == Numa::kDistribute,
+                       .packing = may_pack_later(options_, file_, plan_) ? options_.packing : Packing::kAtOnce,
                        .progress = options_.progress});
 
   const int64_t rows = step_rows(options_);
   model_->prepare(rows);
   ctx_.act = ActBuffer(rows, info.widest_input, info.widest_block);
-  if (plan_.in_place) ctx_.tiles = Slots(pool_.n_threads(), model_->weights().file_tile_bytes());
+  const size_t tile = std::max(model_->weights().file_tile_bytes(),
+                               model_->weights().loaded() ? 0 : model_->weights().loaded_tile_bytes());
+  if (tile > 0) ctx_.tiles = Slots(pool_.n_threads(), tile);
   ctx_.rows = Slots(pool_.n_threads(), info.gathered_bytes);
   shape_ = nextn::state_shape(options_, *model_);
   logits_ = Buffer(logit_rows(), info.n_vocab);
@@ -83,14 +97,35 @@ Engine::Engine(const EngineOptions& options)
   if (info.has_head) {
     draft_head_.emplace(model_->head_lm_weight(), effective_draft_vocab(options_, *model_), options_.n_parallel,
                         model_->step_bytes());
-    draft_head_->sketch(ctx_);
   }
   scratch_ = SamplerScratch(static_cast<int32_t>(info.n_vocab));
   if (draft_model_) draft_model_->load(options_, pool_, ctx_.kernels);
-  load_ms_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+  if (model_->weights().loaded()) take_packed();
+  load_ms_ = ms_since(start_);
 }
 
 Engine::~Engine() = default;
+
+void Engine::take_packed() {
+  if (!plan_.in_place) ctx_.tiles = Slots();
+  if (draft_head_) draft_head_->sketch(ctx_);
+  packed_ = true;
+}
+
+void Engine::pack_some(const LoadProgress& progress) {
+  if (packed_) return;
+  const auto start = std::chrono::steady_clock::now();
+  model_->weights().load_some(pool_, progress);
+  if (model_->weights().loaded()) take_packed();
+  pack_ms_ += ms_since(start);
+}
+
+void Engine::pack() {
+  const double before = pack_ms_;
+  while (!packed_) pack_some(options_.progress);
+  load_ms_ += pack_ms_ - before;
+  pack_ms_ = before;
+}
 
 void Engine::inject(Fault fault) {
   if (fault == Fault::kReplay && std::ranges::count(shape_.layers, LayerKind::kDeltaNet) == 0) {
@@ -138,7 +173,8 @@ std::vector<MemoryPart> Engine::memory() const {
   parts.push_back({"draft_head", draft_head_bytes(options_, *model_)});
   parts.push_back({"workspace", model_->buffer_bytes(step_rows(options_)) + ctx_.act.size_bytes() +
                                     logits_.size_bytes() + logits_max_.size_bytes() + gathered_.size_bytes() +
-                                    scratch_.size_bytes() + ctx_.tiles.size_bytes() + ctx_.rows.size_bytes()});
+                                    scratch_.size_bytes() + (packed_ ? ctx_.tiles.size_bytes() : 0) +
+                                    ctx_.rows.size_bytes()});
   parts.push_back({"program", program_bytes(file_)});
   if (draft_model_) std::ranges::copy(draft_model_->memory(), std::back_inserter(parts));
   return parts;

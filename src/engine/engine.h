@@ -63,6 +63,7 @@ struct EngineOptions {
   bool map = true;            // --no-mmap: false
   bool lock = false;          // --mlock
   Numa numa = Numa::kNone;
+  Packing packing = Packing::kAtOnce;  // when weights are packed, where the memory allows another time (Engine::packed)
   LoadProgress progress;
   std::function<void(const std::string& line)> on_note;  // what the user should know, before the file is loaded
 };
@@ -85,7 +86,16 @@ class Engine {
   // Breaks something on purpose from now on. Throws Error{kUsage} for what this model has not got.
   void inject(Fault fault);
   const char* isa() const noexcept { return ctx_.kernels.isa; }
-  double load_ms() const noexcept { return load_ms_; }
+  double load_ms() const noexcept { return load_ms_; }  // until the first step could be run
+
+  // Whether all weights that memory holds are packed. With options.packing a step before that is possible, for rows
+  // of prompts alone: it packs every tile for itself, which takes about as long as packing them all where memory is at
+  // hand, and far less where the system has to find it first. Until then pack_some(), between steps, packs the next few
+  // tens of MiB; pack_ms() is what that took, unless it was before the first step.
+  bool packed() const noexcept { return packed_; }
+  void pack_some() { pack_some({}); }
+  void pack();  // all of them, as a part of loading, with options.progress
+  double pack_ms() const noexcept { return pack_ms_; }
 
   // Throws Error{kRequest} for a prompt that is empty, longer than n_ctx - room, or has an id outside the vocabulary.
   void check_prompt(std::span<const int32_t> prompt, int room = 0) const;
@@ -117,6 +127,9 @@ class Engine {
   std::vector<MemoryPart> memory() const;
 
  private:
+  void pack_some(const LoadProgress& progress);
+  void take_packed();
+
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   EngineOptions options_;
   gguf::File file_;
@@ -135,7 +148,8 @@ class Engine {
   std::once_flag trie_made_, identity_made_;
   std::shared_ptr<const grammar::TokenTrie> trie_;
   std::string identity_;
-  double load_ms_ = 0;
+  bool packed_ = false;
+  double load_ms_ = 0, pack_ms_ = 0;
 };
 
 // The sampler's defaults: the file's general.sampling.* keys where it has them. Throws Error{kFile} for values out of

@@ -110,10 +110,10 @@ void Scheduler::run() {
     {
       std::unique_lock lock(mutex_);
       const auto drained = [&] { return draining_ && queue_.empty() && active_.empty() && holds_.empty(); };
-      work_.wait(lock, [&] { return has_work() || drained(); });
+      if (engine_.packed()) work_.wait(lock, [&] { return has_work() || drained(); });
       if (drained()) return;
     }
-    step();
+    if (!step()) engine_.pack_some();
   }
 }
 

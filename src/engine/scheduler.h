@@ -92,7 +92,8 @@ class Scheduler {
   void release(int slot);
   SchedulerStats stats() const;
 
-  // The thread that owns the engine: steps while there is work, sleeps while there is none, until drained.
+  // The thread that owns the engine: steps while there is work, else packs what is not yet packed, else sleeps; until
+  // drained.
   void run();
   // One step; false where there was nothing to do.
   bool step();

@@ -146,7 +146,16 @@ TensorView StepRunner::gather(const TensorView& hidden, int n_logits) {
   return out;
 }
 
+void StepRunner::pack(std::span<Decoding* const> decodings) {
+  if (engine_.packed()) return;
+  size_t n_rows = 0;
+  for (const Decoding* d : decodings) n_rows += d->n_left();
+  if (turn_ == 0 && n_rows <= kMostUnpacked) return;
+  while (!engine_.packed()) engine_.pack_some();
+}
+
 int StepRunner::run(std::span<Decoding* const> decodings, const PromptRows& prompt_rows) {
+  pack(decodings);
   begin(decodings, prompt_rows);
   if (in_step_.empty()) return 0;
   const auto start = std::chrono::steady_clock::now();

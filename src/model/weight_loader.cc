@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 
 #include "base/mapped_file.h"
@@ -158,10 +159,10 @@ RoleBytes WeightLoader::bytes(bool loaded) const noexcept {
   return bytes;
 }
 
-size_t WeightLoader::file_tile_bytes() const noexcept {
+size_t WeightLoader::largest_tile(bool in_file) const noexcept {
   size_t most = 0;
   for (const MatrixJob& job : matrices_) {
-    if (job.in_file) most = std::max(most, tile_bytes(job.field->format, job.field->k));
+    if (job.in_file == in_file) most = std::max(most, tile_bytes(job.field->format, job.field->k));
   }
   return most;
 }
@@ -173,17 +174,17 @@ void WeightLoader::fail_short(const gguf::TensorInfo& tensor) const {
 
 // Threads take runs of whole rows, pack them, and give their pages of the file back before they take the next: of a
 // tensor, no more than the runs in work is held twice.
-void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, Slots& slots, bool map) {
+void WeightLoader::pack(const MatrixJob& job, int64_t begin, int64_t end, ThreadPool& pool) {
   const Weight& w = *job.field;
   const gguf::TensorInfo& tensor = *job.tensor;
-  const int64_t row = static_cast<int64_t>(row_bytes(tensor.type, w.k)), n_tiles = w.n_tiles();
+  const int64_t row = static_cast<int64_t>(row_bytes(tensor.type, w.k));
   const size_t tile = tile_bytes(w.format, w.k);
-  const bool mapped = file_.is_mapped(tensor);
+  const bool map = options_.map, mapped = file_.is_mapped(tensor);
   const int64_t run = std::max<int64_t>(1, static_cast<int64_t>(kRunBytes / tile));
   std::atomic<bool> is_short{false};
-  pool.run(static_cast<int>((n_tiles + run - 1) / run), [&](int task) {
-    const int64_t first = task * run, last = std::min(n_tiles, first + run);
-    uint8_t* const slot = slots.take();
+  pool.run(static_cast<int>((end - begin + run - 1) / run), [&](int task) {
+    const int64_t first = begin + task * run, last = std::min(end, first + run);
+    uint8_t* const slot = slots_.take();
     const int64_t first_row = w.first_row(first), end_row = w.first_row(last - 1) + w.tile_rows(last - 1);
     const uint8_t* const data = tensor.data + first_row * row;
     const size_t size = static_cast<size_t>((end_row - first_row) * row);
@@ -199,10 +200,10 @@ void WeightLoader::pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, 
           break;
         }
       }
-      pack_rows(w, t, rows, row, tiles + static_cast<size_t>(t) * tile, next);
+      pack_rows(w, t, rows, row, job.tiles + static_cast<size_t>(t) * tile, next);
     }
     if (map && mapped) drop_pages(data, size);
-    slots.give(slot);
+    slots_.give(slot);
   });
   if (is_short.load()) fail_short(tensor);
 }
@@ -217,32 +218,25 @@ void WeightLoader::read(const gguf::TensorInfo& tensor, uint8_t* to, ThreadPool&
 }
 
 void WeightLoader::load(ThreadPool& pool, const LoadOptions& options) {
-  uint64_t n_bytes = 0, done = 0, total = 0;
+  options_ = options;
+  uint64_t n_bytes = 0;
   for (const uint64_t n : loaded_bytes()) n_bytes += n;
-  size_t slot = 0;  // a tile as it is in the file
-  for (const MatrixJob& job : matrices_) {
-    if (job.in_file) continue;
-    total += job.tensor->n_bytes;
-    slot = std::max(slot, tile_bytes(job.field->format, job.field->k));
-  }
   storage_ = AlignedBuffer(n_bytes);
   if (options.interleave) interleave_memory(storage_.data(), storage_.size());
   if (options.lock) lock_memory(storage_.data(), storage_.size());
   uint8_t* next = storage_.data();
   const auto take = [&](size_t bytes) { return std::exchange(next, next + padded(bytes)); };
 
-  Slots slots(pool.n_threads(), slot);
-  for (const MatrixJob& job : matrices_) {
-    if (job.in_file) {
-      job.field->in_file = file_rows(*job.tensor);
-      continue;
-    }
-    uint8_t* const tiles = take(job.bytes);
-    pack(job, tiles, pool, slots, options.map);
-    job.field->tiles = tiles;
-    done += job.tensor->n_bytes;
-    if (options.progress) options.progress(done, total);
+  for (MatrixJob& job : matrices_) {
+    job.field->in_file = file_rows(*job.tensor);
+    if (job.in_file) continue;
+    job.tiles = take(job.bytes);
+    total_ += job.bytes;
   }
+  slots_ = Slots(pool.n_threads(), loaded_tile_bytes());
+  pass_over_left();
+  if (options.packing == Packing::kWhileQuick) load_while_quick(pool);
+  while (options.packing == Packing::kAtOnce && !loaded()) load_some(pool, options.progress);
   for (const TableJob& job : tables_) {
     job.field->rows = file_rows(*job.tensor);
     if (!hold_tables_) continue;
@@ -266,6 +260,55 @@ void WeightLoader::load(ThreadPool& pool, const LoadOptions& options) {
     }
     *job.field = {turned, n_taps, channels};
   }
+}
+
+void WeightLoader::pass_over_left() noexcept {
+  while (next_ < matrices_.size() && matrices_[next_].in_file) next_++;
+  if (loaded()) slots_ = Slots();
+}
+
+// Memory that the system has at hand costs little beside packing. Where it must be found first, under a virtual machine
+// that has given its free memory back, it costs several times as much; so does a file that is not in the cache yet. The
+// first piece tells them apart, which is one of the LM head and thus large: the second time it is packed, both are
+// there.
+void WeightLoader::load_while_quick(ThreadPool& pool) {
+  constexpr double kQuick = 2;  // times what packing alone takes
+  if (loaded()) return;
+  using Clock = std::chrono::steady_clock;
+  const MatrixJob& first = matrices_[next_];
+  const auto start = Clock::now();
+  load_some(pool, options_.progress);
+  const auto there = Clock::now();
+  if (loaded()) return;
+  const int64_t n_tiles = next_tile_ > 0 ? next_tile_ : first.field->n_tiles();
+  pack(first, 0, n_tiles, pool);
+  const std::chrono::duration<double> once = there - start, again = Clock::now() - there;
+  const double per_byte = again.count() / static_cast<double>(done_);
+  while (!loaded()) {
+    const std::chrono::duration<double> took = Clock::now() - there - again + once;
+    if (took.count() > kQuick * per_byte * static_cast<double>(done_)) break;
+    load_some(pool, options_.progress);
+  }
+  if (!loaded() && options_.progress) options_.progress(total_, total_);  // as far as a user waits
+}
+
+void WeightLoader::load_some(ThreadPool& pool, const LoadProgress& progress) {
+  const MatrixJob& job = matrices_[next_];
+  Weight& w = *job.field;
+  const size_t tile = tile_bytes(w.format, w.k);
+  const int64_t first = next_tile_,
+                last = std::min(w.n_tiles(),
+                                first + std::max<int64_t>(1, static_cast<int64_t>(options_.piece_bytes / tile)));
+  pack(job, first, last, pool);
+  next_tile_ = last;
+  done_ += static_cast<size_t>(last - first) * tile;
+  if (progress) progress(done_, total_);
+  if (last < w.n_tiles()) return;
+  w.tiles = job.tiles;
+  w.in_file = {};
+  next_++;
+  next_tile_ = 0;
+  pass_over_left();
 }
 
 FileRows WeightLoader::file_rows(const gguf::TensorInfo& tensor) const noexcept {

@@ -1,6 +1,7 @@
 // Binds the tensors of a GGUF file to the fields of a model, in three steps: every name and shape is checked, and what
 // the weights would take is known; what memory does not hold is left in the file; all other bytes are read, repacked
-// into the interleaved layout (D2) and the file's pages given back as they go, so that nothing is held twice.
+// into the interleaved layout (D2) and the file's pages given back as they go, so that nothing is held twice. That last
+// part may come after the first step: until a matrix is packed it is used where it lies in the file.
 #pragma once
 
 #include <array>
@@ -28,11 +29,17 @@ const char* weight_role_name(WeightRole role) noexcept;
 using LoadProgress = std::function<void(uint64_t done, uint64_t total)>;
 using RoleBytes = std::array<uint64_t, kNumWeightRoles>;
 
+// When matrices are packed: all of them by load(), none, or as long as the system has memory at hand; what is left, by
+// load_some().
+enum class Packing : uint8_t { kAtOnce, kLater, kWhileQuick };
+
 struct LoadOptions {
-  bool map = true;          // read through the map of the file; else with reads of its bytes, tables too
-  bool lock = false;        // keep the weights from being swapped out
-  bool interleave = false;  // spread them over the machine's memory nodes
-  LoadProgress progress;
+  bool map = true;                     // read through the map of the file; else with reads of its bytes, tables too
+  bool lock = false;                   // keep the weights from being swapped out
+  bool interleave = false;             // spread them over the machine's memory nodes
+  Packing packing = Packing::kAtOnce;  // another time only through the map
+  size_t piece_bytes = 64 << 20;       // what load_some() packs, about
+  LoadProgress progress = {};
 };
 
 class WeightLoader {
@@ -82,12 +89,17 @@ class WeightLoader {
   // Takes the memory and reads what was asked for. Throws Error{kSystem} when the memory is not to be had, Error{kFile}
   // when the file has become shorter.
   void load(ThreadPool& pool, const LoadOptions& options);
+  // Packs the next matrix, or a piece of a large one; between steps, until loaded(). Throws as load() does.
+  void load_some(ThreadPool& pool, const LoadProgress& progress = {});
+  bool loaded() const noexcept { return next_ == matrices_.size(); }
 
   // Bytes that load() takes or has taken, and that stay in the file, by role.
   RoleBytes loaded_bytes() const noexcept { return bytes(true); }
   RoleBytes file_bytes() const noexcept { return bytes(false); }
   // Of the largest tile among matrices that are left in the file; 0 without any.
-  size_t file_tile_bytes() const noexcept;
+  size_t file_tile_bytes() const noexcept { return largest_tile(true); }
+  // Of the largest tile among all others.
+  size_t loaded_tile_bytes() const noexcept { return largest_tile(false); }
 
  private:
   struct MatrixJob {
@@ -95,7 +107,8 @@ class WeightLoader {
     const gguf::TensorInfo* tensor;
     size_t bytes;
     WeightRole role;
-    bool in_file = false;
+    bool in_file = false;      // for good
+    uint8_t* tiles = nullptr;  // where they are packed, unless it is left in the file
   };
   struct VectorJob {
     float const** field;
@@ -119,7 +132,10 @@ class WeightLoader {
   void add_matrix(Weight& field, const gguf::TensorInfo& tensor, int64_t k, int64_t n_out, int64_t n_matrices,
                   int64_t n_scales, WeightRole role);
   RoleBytes bytes(bool loaded) const noexcept;
-  void pack(const MatrixJob& job, uint8_t* tiles, ThreadPool& pool, Slots& slots, bool map);
+  size_t largest_tile(bool in_file) const noexcept;
+  void pack(const MatrixJob& job, int64_t first, int64_t last, ThreadPool& pool);
+  void load_while_quick(ThreadPool& pool);
+  void pass_over_left() noexcept;
   void read(const gguf::TensorInfo& tensor, uint8_t* to, ThreadPool& pool);
   FileRows file_rows(const gguf::TensorInfo& tensor) const noexcept;
   [[noreturn]] void fail_short(const gguf::TensorInfo& tensor) const;
@@ -131,6 +147,12 @@ class WeightLoader {
   std::vector<TapsJob> taps_;
   std::vector<TableJob> tables_;
   AlignedBuffer storage_;
+  // Of load_some().
+  LoadOptions options_;
+  size_t next_ = 0;        // among matrices_
+  int64_t next_tile_ = 0;  // of it
+  uint64_t done_ = 0, total_ = 0;
+  Slots slots_;  // for a tile as it is in the file, without the map
 };
 
 }  // namespace nextn

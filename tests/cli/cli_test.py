@@ -408,7 +408,7 @@ class Run(Case):
                                    "model", "memory"])
         timings = r["timings"]
         self.assertEqual(set(timings), {
-            "load_ms", "calibrate_ms", "cache_n", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", "predicted_ms",
+            "load_ms", "pack_ms", "calibrate_ms", "cache_n", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", "predicted_ms",
             "predicted_per_second", "draft_n", "draft_n_accepted", "drafted_per_position", "accepted_per_position",
             "cycles", "cycles_per_length", "suffix_draft_n", "forced_draft_n", "forced_draft_n_accepted", "suffix_draft_n_accepted", "drafts_unverified",
             "model_draft_n", "model_draft_n_accepted", "draft_ms", "verify_ms", "draft_vocab", "draft_head_agreement"})

@@ -94,6 +94,48 @@ TEST_P(SchedulerOf, ATextIsTheSameAloneAndAmongOthers) {
   }
 }
 
+// Packing goes on while nobody asks for anything, and is over before the second step of those who do.
+TEST_P(SchedulerOf, PacksWhileThereIsNothingElseToDo) {
+  Engine whole(parallel_options(GetParam()));
+  const GenerateParams params = generate_params(1, 20);
+  Session session(whole, false);
+  const Generation alone = session.generate(prompt_of(20), params);
+
+  EngineOptions o = parallel_options(GetParam());
+  o.packing = Packing::kLater;
+  for (const bool idle : {false, true}) {
+    Engine engine(o);
+    ASSERT_FALSE(engine.packed());
+    Scheduler scheduler(engine, {});
+    std::vector<Asked> asked(3, Asked{prompt_of(20), params});
+    std::thread thread;
+    std::atomic<bool> packed = false;
+    if (idle) {
+      thread = std::thread([&] { scheduler.run(); });
+      while (!packed.load()) {
+        scheduler.hold(0, [&](Session&) { packed.store(engine.packed()); });
+        scheduler.release(0);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    }
+    for (Asked& a : asked) a.submit_to(scheduler);
+    if (idle) {
+      scheduler.drain();
+      thread.join();
+    } else {
+      scheduler.step();
+      EXPECT_FALSE(engine.packed());
+      while (scheduler.step()) {
+      }
+    }
+    EXPECT_TRUE(engine.packed());
+    for (const Asked& a : asked) {
+      EXPECT_EQ(a.tokens, alone.tokens);
+      EXPECT_EQ(a.rows, alone.row_digests);
+    }
+  }
+}
+
 // The head drafts for several in one pass what it drafts for each alone: as many of them are right, place by place.
 TEST_P(SchedulerOf, DraftsAreTheSameAloneAndAmongOthers) {
   Engine engine(parallel_options(GetParam()));

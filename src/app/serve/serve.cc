@@ -99,6 +99,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 ServerOptions ServeFlags::options(const CLI::App& app) const {
   ServerOptions o;
   o.engine = model.engine_options();
+  o.engine.packing = Packing::kLater;
   o.sampling = [this, &app](const gguf::File& file) { return sampling.for_file(app, file); };
   o.defaults.draft_max = model.head_drafts();
   o.defaults.model_max = model.model_drafts();
