@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <random>
 #include <thread>
 
@@ -109,13 +110,13 @@ TEST_P(SchedulerOf, PacksWhileThereIsNothingElseToDo) {
     Scheduler scheduler(engine, {});
     std::vector<Asked> asked(3, Asked{prompt_of(20), params});
     std::thread thread;
-    std::atomic<bool> packed = false;
     if (idle) {
       thread = std::thread([&] { scheduler.run(); });
-      while (!packed.load()) {
-        scheduler.hold(0, [&](Session&) { packed.store(engine.packed()); });
+      for (bool packed = false; !packed;) {
+        const auto seen = std::make_shared<std::promise<bool>>();  // on the engine's thread
+        scheduler.hold(0, [&engine, seen](Session&) { seen->set_value(engine.packed()); });
+        packed = seen->get_future().get();
         scheduler.release(0);
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
     }
     for (Asked& a : asked) a.submit_to(scheduler);
