@@ -55,7 +55,9 @@ TEST(Packing, ATextBegunBeforeItGoesOnAfterIt) {
     Session expected(packed);
     for (const int n_prompt : {1, kMost, kMost + 1}) {
       const std::vector<int32_t> prompt = random_tokens(3, n_prompt);
-      Engine engine(options_for(name, Packing::kLater));
+      EngineOptions o = options_for(name, Packing::kLater);
+      o.draft_vocab = 2048;  // through a sketch, which is drawn when the LM head is packed
+      Engine engine(o);
       Session session(engine);
       session.generate(prompt, params_for(1));
       EXPECT_EQ(engine.packed(), n_prompt > kMost) << n_prompt;
@@ -66,8 +68,10 @@ TEST(Packing, ATextBegunBeforeItGoesOnAfterIt) {
       const Generation b = expected.generate(prompt, params_for(24));
       EXPECT_EQ(a.tokens, b.tokens);
       EXPECT_EQ(a.row_digests, b.row_digests);
-      EXPECT_EQ(a.stats.accepted, b.stats.accepted);
       EXPECT_EQ(session.state_digest(), expected.state_digest());
+      if (!engine.model().info().has_head) continue;
+      EXPECT_TRUE(engine.draft_head().cut());
+      EXPECT_GT(engine.draft_head().agreement(), 0.9);
     }
   }
 }
