@@ -132,7 +132,7 @@ double draft_head_agreement(const Engine& engine) {
   return engine.draft_head() != nullptr ? engine.draft_head()->agreement() : 1;
 }
 
-// What was left of loading when the first step began.
+// What was left of loading when the first step began, and still is.
 std::string packing_text(const Engine& engine) {
   if (!engine.packed()) return ", not packed";
   return engine.pack_ms() > 0 ? fmt::format(", packed behind the first token in {:.0f} ms", engine.pack_ms()) : "";
@@ -322,18 +322,19 @@ int run_main(int argc, char** argv) {
   params.draft_p_min = flags.model.draft_p_min;
   params.adaptive = flags.model.adaptive();
   params.digest = flags.json;
-  params.stop = &watch_for_interrupt();
   if (!flags.json) params.on_text = write_stdout;
 
+  const size_t row_limit = static_cast<size_t>(engine.options().row_limit);
+  if (prompt.size() > std::min(StepRunner::kMostUnpacked, row_limit)) engine.pack();
   Session session(engine);
   const bool drafts = params.suffix_max > 0 || engine.drafts();
   const double calibrate_ms = drafts && params.adaptive && flags.n_predict != 0 ? calibrate(engine, session) : 0;
+  params.stop = &watch_for_interrupt();
   if (converses) {
     const ChatTemplate chat_template = load_chat_template(engine.file(), flags.chat_template.source());
     chat_in_terminal({engine, session, chat_template, flags.chat_template.variables(), flags.system_prompt, params});
     return 0;
   }
-  if (prompt.size() > StepRunner::kMostUnpacked) engine.pack();
   const Generation g = session.generate(prompt, params);
   if (flags.json) {
     write_stdout(to_json(engine, session, g, params.sampling.seed, calibrate_ms)

@@ -78,7 +78,7 @@ DraftHead::DraftHead(const Weight& head, int64_t vocab, int max_rows, uint64_t s
   saved_bytes_ = head.tiles_bytes() - std::min(head.tiles_bytes(), read);
 }
 
-void DraftHead::sketch(Ctx& ctx) {
+void DraftHead::sketch(Ctx& ctx) noexcept {
   if (cut_) sketch_.draw(ctx, head_);
 }
 

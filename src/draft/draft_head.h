@@ -48,7 +48,7 @@ class DraftHead {
   // what an accepted draft is worth. Throws Error{kSystem}.
   DraftHead(const Weight& head, int64_t vocab, int max_rows, uint64_t step_bytes);
   // Makes the sketch, where there is one: once, before the first draft, when the head is in memory.
-  void sketch(Ctx& ctx);
+  void sketch(Ctx& ctx) noexcept;
 
   // Bytes that the constructor takes; for a plan.
   static size_t size_bytes(const Weight& head, int64_t vocab, int max_rows) noexcept;

@@ -186,8 +186,8 @@ void Decoding::read(const StepResult& result) {
     take(choose(result, 0), result.logits.row(0), false);
   }
   first_token_ = Clock::now();
+  out_.stats.prompt_ms = ms_between(start_, first_token_) - (engine_.pack_ms() - packed_ms_);
   packed_ms_ = engine_.pack_ms();
-  out_.stats.prompt_ms = ms_between(start_, first_token_);
 }
 
 // Keeps what the trunk would have written.
@@ -291,12 +291,8 @@ void Decoding::end(EndReason reason) noexcept {
 
 Generation Decoding::finish() {
   NEXTN_CHECK(ended_);
-  const auto now = Clock::now();
-  if (reading()) {
-    out_.stats.prompt_ms = ms_between(start_, now);
-  } else {
-    out_.stats.predicted_ms = ms_between(first_token_, now) - (engine_.pack_ms() - packed_ms_);
-  }
+  const double ms = ms_between(first_token_, Clock::now()) - (engine_.pack_ms() - packed_ms_);
+  (reading() ? out_.stats.prompt_ms : out_.stats.predicted_ms) = ms;
   try {
     if (error_) std::rethrow_exception(error_);
     if (!matcher_.found()) {

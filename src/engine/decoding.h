@@ -100,7 +100,7 @@ class Decoding {
   int max_draft_ = 0;     // of a cycle
   size_t n_resumed_ = 0;  // of the prompt
   Clock::time_point start_ = Clock::now(), first_token_ = start_;
-  double packed_ms_ = engine_.pack_ms();  // at the first token
+  double packed_ms_ = engine_.pack_ms();  // at start_, then at first_token_
   Digest digest_;
   Generation out_;
   int64_t n_verified_ = 0;  // drafts

@@ -115,7 +115,7 @@ void Engine::take_packed() {
 void Engine::pack_some(const LoadProgress& progress) {
   if (packed_) return;
   const auto start = std::chrono::steady_clock::now();
-  model_->weights().load_some(pool_, progress);
+  if (!model_->weights().loaded()) model_->weights().load_some(pool_, progress);
   if (model_->weights().loaded()) take_packed();
   pack_ms_ += ms_since(start);
 }

@@ -88,10 +88,10 @@ class Engine {
   const char* isa() const noexcept { return ctx_.kernels.isa; }
   double load_ms() const noexcept { return load_ms_; }  // until the first step could be run
 
-  // Whether all weights that memory holds are packed. With options.packing a step before that is possible, for rows
-  // of prompts alone: it packs every tile for itself, which takes about as long as packing them all where memory is at
+  // Whether all weights that memory holds are packed. With options.packing a step before that is possible, for rows of
+  // prompts alone: it packs every tile for itself, which takes about as long as packing them all where memory is at
   // hand, and far less where the system has to find it first. Until then pack_some(), between steps, packs the next few
-  // tens of MiB; pack_ms() is what that took, unless it was before the first step.
+  // tens of MiB; pack_ms() is what its calls took. What pack() took is in load_ms().
   bool packed() const noexcept { return packed_; }
   void pack_some() { pack_some({}); }
   void pack();  // all of them, as a part of loading, with options.progress

@@ -146,18 +146,29 @@ TensorView StepRunner::gather(const TensorView& hidden, int n_logits) {
   return out;
 }
 
+// Before a step that must not be without. Ends early where all are told to end.
 void StepRunner::pack(std::span<Decoding* const> decodings) {
-  if (engine_.packed()) return;
-  size_t n_rows = 0;
-  for (const Decoding* d : decodings) n_rows += d->n_left();
-  if (turn_ == 0 && n_rows <= kMostUnpacked) return;
-  while (!engine_.packed()) engine_.pack_some();
+  constexpr int kMostSteps = 2;  // a prompt may be read in two for its checkpoint; each costs a packing
+  while (!engine_.packed()) {
+    size_t n_rows = 0;
+    bool writes = false;
+    for (Decoding* d : decodings) {
+      d->end_if_told();
+      if (d->ended()) continue;
+      n_rows += d->n_left();
+      writes |= !d->reading();
+    }
+    if (!writes && n_rows <= kMostUnpacked && n_unpacked_ < kMostSteps) return;
+    if (!writes && n_rows == 0) return;
+    engine_.pack_some();
+  }
 }
 
 int StepRunner::run(std::span<Decoding* const> decodings, const PromptRows& prompt_rows) {
   pack(decodings);
   begin(decodings, prompt_rows);
   if (in_step_.empty()) return 0;
+  n_unpacked_ += !engine_.packed();
   const auto start = std::chrono::steady_clock::now();
   rows_.clear();
   const bool prompts = std::ranges::any_of(in_step_, [](const Decoding* d) { return d->reading(); });

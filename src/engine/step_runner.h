@@ -18,11 +18,12 @@ class StepRunner {
   // Rows of prompts that a step may have besides so many others: from 1 to options.row_limit.
   using PromptRows = std::function<int(int n_others)>;
 
-  // More rows of prompts than that take longer out of the file than it takes to pack its weights (bench/LOG.md).
+  // More rows of prompts than that take longer out of the file than it takes to pack its weights (bench/LOG.md S1).
   static constexpr size_t kMostUnpacked = 64;
 
   // One step for those of them that have not ended, at most options.n_parallel; rows of prompts are dealt out in their
-  // order. Gives the rows that it had. The first step may read weights that are not packed; any other packs them first.
+  // order. Gives the rows that it had. Short prompts, and nothing else, are read with weights that are not packed; any
+  // other step packs them first.
   int run(std::span<Decoding* const> decodings, const PromptRows& prompt_rows);
 
  private:
@@ -38,7 +39,8 @@ class StepRunner {
   TensorView gather(const TensorView& hidden, int n_logits);
 
   Engine& engine_;
-  size_t turn_ = 0;  // who drafts first; 0 before the first step
+  size_t turn_ = 0;     // who drafts first
+  int n_unpacked_ = 0;  // steps with weights that were not packed
   // of the running step
   std::vector<Decoding*> in_step_;
   std::vector<SequenceRows> rows_;

@@ -57,8 +57,9 @@ class WeightLoader {
   bool same_bytes(const std::string& a, const std::string& b) const;
 
   // Each of these checks that the tensor is there with exactly this shape (fastest axis first in messages) and a type
-  // that nextn computes with, and notes where its data is wanted; the fields are filled by load() and must not move
-  // until then. Throws Error{kFile} or Error{kUnsupported} naming the tensor, what was expected and what was found.
+  // that nextn computes with, and notes where its data is wanted; the fields are filled by load() and load_some() and
+  // must not move until loaded(), nor copies of them be kept. Throws Error{kFile} or Error{kUnsupported} naming the
+  // tensor, what was expected and what was found.
   // A matrix X.weight may have an X.scale of one value, experts one for each: their products are multiplied by it.
   void matrix(Weight& field, const std::string& name, int64_t k, int64_t n_out, WeightRole role);
   // A (k) tensor as a matrix of one row.

@@ -101,7 +101,7 @@ struct Ctx {
   Fault fault = Fault::kNone;
   StepProfile* profile = nullptr;  // takes the time of every op, when set
   ExpertCount* experts = nullptr;  // counts what routers choose, when set
-  Slots tiles = {};                // for weights that are left in the file: their largest tile
+  Slots tiles = {};                // for weights that are in the file, for good or not packed yet: their largest tile
   Slots rows = {};                 // for a mixture of experts: MoeShape::gathered_bytes()
 };
 

@@ -35,13 +35,13 @@ Sketch::Sketch(const Weight& w, int max_rows)
       signs_(static_cast<size_t>(n_tiles_ * kSketchRows * k_ / 8)),
       scale_(static_cast<size_t>(n_tiles_ * kSketchRows) * sizeof(float)),
       size_(static_cast<size_t>(k_) * sizeof(float)),
+      columns_(static_cast<size_t>(2 * k_) * sizeof(float)),
       tables_(static_cast<size_t>(4 * k_ * max_rows)),
       scales_(static_cast<size_t>(k_ / kSketchBlock * max_rows) * sizeof(int16_t)),
       looks_(static_cast<size_t>(max_rows)) {}
 
-void Sketch::draw(Ctx& ctx, const Weight& w) {
-  AlignedBuffer columns(static_cast<size_t>(2 * k_) * sizeof(float));
-  float* const mean = columns.as<float>();
+void Sketch::draw(Ctx& ctx, const Weight& w) noexcept {
+  float* const mean = columns_.as<float>();
   float* const inverse = mean + k_;
   measure_columns(ctx, w, mean);
   for (int64_t j = 0; j < k_; j++) {
@@ -66,6 +66,7 @@ void Sketch::draw(Ctx& ctx, const Weight& w) {
       }
     }
   });
+  columns_ = AlignedBuffer();
 }
 
 // The mean of each column, and the mean distance from it, over some of the rows.

@@ -18,7 +18,7 @@ class Sketch {
   // had. max_rows: of a look.
   explicit Sketch(const Weight& w, int max_rows = 1);
   // Reads all of w, once, before the first look.
-  void draw(Ctx& ctx, const Weight& w);
+  void draw(Ctx& ctx, const Weight& w) noexcept;
 
   static bool sketchable(const Weight& w) noexcept { return w.k % kSketchInputs == 0; }
   // What a sketch of w takes, room for a query and for estimates included.
@@ -39,6 +39,7 @@ class Sketch {
 
   int64_t k_ = 0, n_tiles_ = 0;         // n_tiles_: of the sketch
   AlignedBuffer signs_, scale_, size_;  // bytes; (rows), (k) floats
+  AlignedBuffer columns_;               // their means and inverse sizes, until it is drawn
   AlignedBuffer tables_, scales_;       // room for the queries of a look
   std::vector<SketchArgs> looks_;       // one a row
 };

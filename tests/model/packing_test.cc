@@ -1,6 +1,8 @@
 // Weights that are packed after the engine has started: whatever is packed by then, every bit is what it is with all of
 // them packed.
+#include <atomic>
 #include <filesystem>
+#include <tuple>
 
 #include "engine/session.h"
 #include "engine/step_runner.h"
@@ -74,6 +76,30 @@ TEST(Packing, ATextBegunBeforeItGoesOnAfterIt) {
       EXPECT_GT(engine.draft_head().agreement(), 0.9);
     }
   }
+}
+
+TEST(Packing, AShortPromptReadInTwoStepsDoesNotWaitForIt) {
+  const std::vector<int32_t> prompt = random_tokens(3, 20);
+  for (const auto& [row_limit, n_checkpoints, packed] :
+       {std::tuple(512, 2, false), std::tuple(10, 0, false), std::tuple(9, 0, true)}) {
+    EngineOptions o = options_for("tiny-mixed-q4_k_m", Packing::kLater);
+    o.max_draft = 0;  // the rows after a checkpoint have a step of their own
+    o.row_limit = row_limit;
+    o.n_checkpoints = n_checkpoints;
+    Engine engine(o);
+    Session(engine).generate(prompt, params_for(1));
+    EXPECT_EQ(engine.packed(), packed) << row_limit;
+  }
+}
+
+TEST(Packing, NobodyWaitsForItWhoIsToldToEnd) {
+  Engine engine(options_for("tiny-mixed-q4_k_m", Packing::kLater));
+  const std::atomic<bool> stop = true;
+  GenerateParams params = params_for(8);
+  params.stop = &stop;
+  const Generation g = Session(engine).generate(random_tokens(3, 100), params);
+  EXPECT_EQ(g.end_reason, EndReason::kInterrupt);
+  EXPECT_FALSE(engine.packed());
 }
 
 TEST(Packing, IsAPartOfLoadingWhenAskedFor) {
