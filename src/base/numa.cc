@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 
@@ -47,6 +48,14 @@ std::vector<NumaNode> numa_nodes(const std::string& root) {
     if (!node.cpus.empty()) nodes.push_back(std::move(node));
   }
   return nodes;
+}
+
+std::vector<int> cpus_of_thread(Numa numa, const std::vector<NumaNode>& nodes, int home_cpu, int i) {
+  if (numa == Numa::kDistribute) return nodes[static_cast<size_t>(i) % nodes.size()].cpus;
+  for (const NumaNode& node : nodes) {
+    if (numa == Numa::kIsolate && std::ranges::count(node.cpus, home_cpu) > 0) return node.cpus;
+  }
+  return {};
 }
 
 void pin_to(const std::vector<int>& cpus) noexcept {

@@ -33,6 +33,17 @@ TEST(Numa, ReadsTheNodesThatHaveCpus) {
   EXPECT_TRUE(numa_nodes("/nowhere").empty());
 }
 
+TEST(Numa, PlacesATeam) {
+  const std::vector<NumaNode> nodes = {{0, {0, 1}}, {3, {2, 3}}};
+  const std::vector<int>&first = nodes[0].cpus, &second = nodes[1].cpus;
+  for (int i = 0; i < 4; i++) {
+    EXPECT_TRUE(cpus_of_thread(Numa::kNone, nodes, 2, i).empty());
+    EXPECT_EQ(cpus_of_thread(Numa::kDistribute, nodes, 2, i), i % 2 == 0 ? first : second);
+    EXPECT_EQ(cpus_of_thread(Numa::kIsolate, nodes, 2, i), second) << "all where the first one is";
+    EXPECT_TRUE(cpus_of_thread(Numa::kIsolate, nodes, 9, i).empty()) << "on no node";
+  }
+}
+
 TEST(Numa, PinsTheCallingThread) {
   std::thread([] {
     const int cpu = sched_getcpu();

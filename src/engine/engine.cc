@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/numa.h"
 #include "engine/draft_model.h"
 #include "engine/model_identity.h"
 #include "engine/tokenizer_loader.h"
@@ -13,16 +12,6 @@
 namespace nextn {
 
 namespace {
-
-// Thread i of a pool on a machine with these nodes.
-void place_thread(Numa numa, const std::vector<NumaNode>& nodes, int i) {
-  if (numa == Numa::kDistribute) pin_to(nodes[static_cast<size_t>(i) % nodes.size()].cpus);
-  if (numa != Numa::kIsolate) return;
-  const int cpu = sched_getcpu();
-  for (const NumaNode& node : nodes) {
-    if (std::ranges::count(node.cpus, cpu) > 0) return pin_to(node.cpus);
-  }
-}
 
 // What each thread does first: on a machine with one node, nothing.
 std::function<void(int)> thread_placement(const EngineOptions& options) {
@@ -32,7 +21,10 @@ std::function<void(int)> thread_placement(const EngineOptions& options) {
     if (options.on_note) options.on_note("--numa has no effect: the machine has one memory node");
     return {};
   }
-  return [nodes = std::move(nodes), numa = options.numa](int i) { place_thread(numa, nodes, i); };
+  return [nodes = std::move(nodes), numa = options.numa, home_cpu = sched_getcpu()](int i) {
+    const std::vector<int> cpus = cpus_of_thread(numa, nodes, home_cpu, i);
+    if (!cpus.empty()) pin_to(cpus);
+  };
 }
 
 double ms_since(std::chrono::steady_clock::time_point start) {

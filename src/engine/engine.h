@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/numa.h"
 #include "draft/draft_head.h"
 #include "draft/step_costs.h"
 #include "engine/plan.h"
@@ -27,13 +28,6 @@ enum class SpecType : uint8_t {
   kAuto,  // the file's MTP head if it has a usable one
   kNone,  // the head is not loaded
   kMtp,   // the file's MTP head, or an error
-};
-
-// On machines with several memory nodes.
-enum class Numa : uint8_t {
-  kNone,
-  kDistribute,  // threads and weights spread over all nodes
-  kIsolate,     // threads on the node that the program was started on
 };
 
 constexpr int kMaxDraftLimit = 64;
