@@ -13,6 +13,43 @@
 
 namespace nextn {
 
+namespace {
+
+// A fault on a page maps others around it that are in memory: those of an aligned window of 64 KiB, and on newer
+// kernels all of the piece the page was read with, at most so many bytes and aligned in the file. A map begins where a
+// window does and takes its last one whole, so that whole windows can be given back.
+constexpr size_t kWindow = 2 << 20;
+
+size_t whole_windows(size_t size) noexcept {
+  return (size + kWindow - 1) / kWindow * kWindow;
+}
+
+// Behind the file's end nothing is mapped that could be read. Gives MAP_FAILED, errno set, when the system refuses.
+void* map_in_windows(int fd, size_t size) noexcept {
+  const size_t whole = whole_windows(size);
+  void* const taken = mmap(nullptr, whole + kWindow, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (taken == MAP_FAILED) return MAP_FAILED;
+  uint8_t* const begin = static_cast<uint8_t*>(taken);
+  const size_t before = (kWindow - reinterpret_cast<uintptr_t>(taken) % kWindow) % kWindow;
+  uint8_t* const at = begin + before;
+  if (before != 0) munmap(begin, before);
+  munmap(at + whole, kWindow - before);
+  if (mmap(at, size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED) return at;
+  const int error = errno;
+  munmap(at, whole);
+  errno = error;
+  return MAP_FAILED;
+}
+
+// Whole units that hold the bytes.
+void advise(const uint8_t* first, size_t size, size_t unit, int advice) noexcept {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(first);
+  const uintptr_t begin = at / unit * unit, end = (at + size + unit - 1) / unit * unit;
+  madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+}  // namespace
+
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail(ErrorCode::kSystem, "{}: cannot open: {}", path, std::strerror(errno));
@@ -23,7 +60,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     fail(ErrorCode::kFile, "{}: expected a regular file", path);
   }
   const size_t size = static_cast<size_t>(st.st_size);
-  void* p = size == 0 ? nullptr : mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+  void* const p = size == 0 ? nullptr : map_in_windows(fd, size);
   if (p == MAP_FAILED) {
     const int error = errno;
     close(fd);
@@ -35,7 +72,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
 }
 
 MappedFile::~MappedFile() {
-  if (mapped_) munmap(const_cast<uint8_t*>(bytes_.data()), bytes_.size());
+  if (mapped_) munmap(const_cast<uint8_t*>(bytes_.data()), whole_windows(bytes_.size()));
   if (fd_ >= 0) close(fd_);
 }
 
@@ -61,26 +98,17 @@ bool MappedFile::read(size_t offset, size_t size, uint8_t* to) const noexcept {
   return true;
 }
 
-namespace {
-
-void advise(const uint8_t* first, size_t size, int advice) noexcept {
-  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), at = reinterpret_cast<uintptr_t>(first);
-  const uintptr_t begin = at / page * page, end = (at + size + page - 1) / page * page;
-  madvise(reinterpret_cast<void*>(begin), end - begin, advice);
-}
-
-}  // namespace
-
 void drop_pages(const uint8_t* first, size_t size) noexcept {
-  advise(first, size, MADV_DONTNEED);
+  advise(first, size, kWindow, MADV_DONTNEED);
 }
 
 void fetch_pages(const uint8_t* first, size_t size) noexcept {
 #ifdef MADV_POPULATE_READ
-  advise(first, size, MADV_POPULATE_READ);
+  constexpr int kAdvice = MADV_POPULATE_READ;
 #else
-  advise(first, size, MADV_WILLNEED);
+  constexpr int kAdvice = MADV_WILLNEED;
 #endif
+  advise(first, size, static_cast<size_t>(sysconf(_SC_PAGESIZE)), kAdvice);
 }
 
 }  // namespace nextn

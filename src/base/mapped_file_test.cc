@@ -1,10 +1,14 @@
 #include "base/mapped_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,6 +62,35 @@ TEST_F(MappedFileTest, HoldsTheBytesOfTheFile) {
   EXPECT_EQ(moved.bytes().data(), data);
   EXPECT_EQ(moved.bytes()[1], 7);
   EXPECT_TRUE(moved.is_mapped());
+}
+
+// How many pages of the map this process holds, or -1 where the system does not say.
+int64_t pages_held(std::span<const uint8_t> map) {
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t first = reinterpret_cast<uintptr_t>(map.data()) / page;
+  std::vector<uint64_t> entries((map.size() + page - 1) / page);
+  const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  const size_t bytes = entries.size() * sizeof(uint64_t);
+  const ssize_t got = pread(fd, entries.data(), bytes, static_cast<off_t>(first * sizeof(uint64_t)));
+  close(fd);
+  if (got != static_cast<ssize_t>(bytes)) return -1;
+  return std::count_if(entries.begin(), entries.end(), [](uint64_t entry) { return entry >> 63 != 0; });
+}
+
+TEST_F(MappedFileTest, GivesBackWhatCameInAroundAPage) {
+  const MappedFile file(write("a", std::string((2 << 21) + 4096, 'x')));
+  const std::span<const uint8_t> map = file.bytes();
+  for (const size_t offset : {size_t{0}, size_t{70000}, size_t{2 << 20} - 1, size_t{2 << 20}, map.size() - 1}) {
+    volatile uint8_t touched = map[offset];
+    static_cast<void>(touched);
+    const int64_t held = pages_held(map);
+    if (held < 0) GTEST_SKIP() << "the system does not say which pages are in memory";
+    EXPECT_GT(held, 0);
+    drop_pages(map.data() + offset, 1);
+    EXPECT_EQ(pages_held(map), 0) << "after byte " << offset;
+  }
+  EXPECT_EQ(map.back(), 'x');
 }
 
 TEST_F(MappedFileTest, ReadsWithoutTheMap) {
