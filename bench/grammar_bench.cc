@@ -7,13 +7,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <chrono>
 #include <fstream>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "api/tool_call_grammar.h"
+#include "base/clock.h"
 #include "grammar/gbnf.h"
 #include "grammar/json_schema.h"
 #include "grammar/matcher.h"
@@ -22,11 +22,7 @@
 namespace {
 
 using namespace nextn::grammar;
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
+using nextn::ms_since, nextn::Clock;
 
 // Bytes, words with and without a space before them, capitals, punctuation with indentation, other scripts whole and
 // cut.

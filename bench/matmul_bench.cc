@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
@@ -46,7 +47,7 @@ struct Options {
 constexpr int kMaxRows = 512;
 
 double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
 }
 
 double median(std::vector<double> values) {

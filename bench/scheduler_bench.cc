@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/calibration.h"
 #include "engine/scheduler.h"
@@ -64,9 +65,9 @@ Round run_round(Engine& engine, Scheduler& scheduler, const Options& o, int n_us
   }
   while (n_writing < n_users) scheduler.step();
   const SchedulerStats before = scheduler.stats();
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   while (n_done < n_users) scheduler.step();
-  const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double s = std::chrono::duration<double>(Clock::now() - start).count();
   const SchedulerStats after = scheduler.stats();
   round.tokens_per_second = static_cast<double>(n_users * (o.n_tokens - 1)) / s;
   round.rows_per_step =

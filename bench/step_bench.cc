@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "ops/profile.h"
 #include "step_timer.h"
@@ -42,7 +43,7 @@ double read_bandwidth(ThreadPool& pool) {
   std::memset(bytes.data(), 1, bytes.size());
   double best = 1e9;
   for (int i = 0; i < 5; i++) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     pool.run(static_cast<int>(kBytes / kPiece), [&](int piece) {
       __m128i a = _mm_setzero_si128();
       const __m128i* p = reinterpret_cast<const __m128i*>(bytes.data() + piece * kPiece);
@@ -51,7 +52,7 @@ double read_bandwidth(ThreadPool& pool) {
       }
       asm volatile("" : : "x"(a));
     });
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
   }
   return kBytes / best;
 }

@@ -1,8 +1,8 @@
 #include "step_timer.h"
 
-#include <chrono>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace nextn {
@@ -11,9 +11,9 @@ namespace {
 
 template <class Body>
 double ms_of(const Body& body) noexcept {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   body();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return ms_since(start);
 }
 
 // Small numbers at every cache precision; what matters is that the pages are there.

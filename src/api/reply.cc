@@ -3,6 +3,7 @@
 #include <numeric>
 #include <random>
 
+#include "base/clock.h"
 #include "text/tokenizer/unicode.h"
 
 namespace nextn::api {
@@ -93,7 +94,7 @@ Json timings_json(const Generation& made) {
 }
 
 void RunningTimings::saw(const Piece& piece) noexcept {
-  if (predicted_ == 0) first_ = std::chrono::steady_clock::now();
+  if (predicted_ == 0) first_ = Clock::now();
   for (const TokenEvent& token : piece.tokens) {
     predicted_++;
     accepted_ += token.drafted;
@@ -103,7 +104,7 @@ void RunningTimings::saw(const Piece& piece) noexcept {
 }
 
 Json RunningTimings::json() const {
-  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - first_).count();
+  const double ms = ms_since(first_);
   return {{"predicted_n", predicted_},
           {"predicted_ms", ms},
           {"predicted_per_second", per_second(predicted_ - 1, ms)},

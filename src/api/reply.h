@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/generation_request.h"
+#include "base/clock.h"
 
 namespace nextn::api {
 
@@ -58,7 +59,7 @@ class RunningTimings {
   bool last_was_drafted() const noexcept { return last_was_drafted_; }
 
  private:
-  std::chrono::steady_clock::time_point first_ = {};
+  Clock::time_point first_ = {};
   int64_t predicted_ = 0, drafted_ = 0, accepted_ = 0;
   bool last_was_drafted_ = false;
 };

@@ -8,12 +8,11 @@
 #include <fstream>
 
 #include "base/aligned_buffer.h"
+#include "base/clock.h"
 
 namespace nextn {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // The registers that plain x86-64 has.
 typedef uint64_t Words __attribute__((vector_size(16)));

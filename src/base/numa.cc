@@ -51,7 +51,7 @@ std::vector<NumaNode> numa_nodes(const std::string& root) {
 }
 
 std::vector<int> cpus_of_thread(Numa numa, const std::vector<NumaNode>& nodes, int home_cpu, int i) {
-  if (numa == Numa::kDistribute) return nodes[static_cast<size_t>(i) % nodes.size()].cpus;
+  if (numa == Numa::kDistribute && !nodes.empty()) return nodes[static_cast<size_t>(i) % nodes.size()].cpus;
   for (const NumaNode& node : nodes) {
     if (numa == Numa::kIsolate && std::ranges::count(node.cpus, home_cpu) > 0) return node.cpus;
   }

@@ -41,6 +41,7 @@ TEST(Numa, PlacesATeam) {
     EXPECT_EQ(cpus_of_thread(Numa::kDistribute, nodes, 2, i), i % 2 == 0 ? first : second);
     EXPECT_EQ(cpus_of_thread(Numa::kIsolate, nodes, 2, i), second) << "all where the first one is";
     EXPECT_TRUE(cpus_of_thread(Numa::kIsolate, nodes, 9, i).empty()) << "on no node";
+    EXPECT_TRUE(cpus_of_thread(Numa::kDistribute, {}, 2, i).empty());
   }
 }
 

@@ -1,10 +1,10 @@
 #include "engine/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/calibration.h"
 #include "text/tokenizer/stream_decoder.h"
@@ -13,14 +13,8 @@ namespace nextn {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr size_t kChunk = 16;
 constexpr int64_t kWarmUpTokens = 16, kWarmUpPrompt = 32;
-
-double ms_between(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
 
 // When the text had grown to how many bytes.
 struct Arrival {

@@ -6,8 +6,8 @@
 #include "engine/calibration.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/clock.h"
 #include "draft/model_drafter.h"
 #include "draft/mtp_drafter.h"
 #include "engine/cost_cache.h"
@@ -22,12 +22,6 @@ constexpr double kBudgetMs = 1500;             // measuring stops after the roun
 constexpr int kMinRounds = 3, kMaxRounds = 15;
 constexpr int kMeasuredDrafts = 3;
 constexpr DraftMs kNobody = {1, 1};  // of drafts that nobody makes
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/draft_model.h"
 
 namespace nextn {
 
 namespace {
-
-double ms_between(std::chrono::steady_clock::time_point start, std::chrono::steady_clock::time_point end) {
-  return std::chrono::duration<double, std::milli>(end - start).count();
-}
 
 // A drafter of one sequence has every pass to itself.
 constexpr std::array<int, kMaxDraftLimit> kAlone = [] {

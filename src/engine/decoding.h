@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <exception>
 #include <functional>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "draft/draft_sources.h"
 #include "draft/mtp_drafter.h"
 #include "draft/suffix_drafter.h"
@@ -71,8 +71,6 @@ class Decoding {
   Generation finish();
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   size_t n_read() const noexcept;
   int64_t room() const noexcept;  // for rows, in the context
   void read(const StepResult& result);

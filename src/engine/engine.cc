@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/draft_model.h"
 #include "engine/model_identity.h"
@@ -25,10 +26,6 @@ std::function<void(int)> thread_placement(const EngineOptions& options) {
     const std::vector<int> cpus = cpus_of_thread(numa, nodes, home_cpu, i);
     if (!cpus.empty()) pin_to(cpus);
   };
-}
-
-double ms_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
 // Whether the file's pages stay in the system's cache beside everything else, so that they are read once, and nothing
@@ -106,7 +103,7 @@ void Engine::take_packed() {
 
 void Engine::pack_some(const LoadProgress& progress) {
   if (packed_) return;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   if (!model_->weights().loaded()) model_->weights().load_some(pool_, progress);
   if (model_->weights().loaded()) take_packed();
   pack_ms_ += ms_since(start);

@@ -2,7 +2,6 @@
 // time.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/numa.h"
 #include "draft/draft_head.h"
 #include "draft/step_costs.h"
@@ -124,7 +124,7 @@ class Engine {
   void pack_some(const LoadProgress& progress);
   void take_packed();
 
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Clock::time_point start_ = Clock::now();
   EngineOptions options_;
   gguf::File file_;
   HeadVerdict verdict_;

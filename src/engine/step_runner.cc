@@ -1,18 +1,11 @@
 #include "engine/step_runner.h"
 
+#include "base/clock.h"
+
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 namespace nextn {
-
-namespace {
-
-double ms_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
 
 // What else the step holds for a sequence.
 Company StepRunner::company_of(const Decoding& d) const noexcept {
@@ -117,7 +110,7 @@ void StepRunner::make_round() {
   double share_ms = 0;
   if (!heads_.empty()) {
     made_.resize(heads_.size());
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     MtpDrafter::next(engine_.ctx(), heads_, made_.data());
     const double ms = ms_since(start);
     passes_.push_back(static_cast<int>(heads_.size()));
@@ -169,7 +162,7 @@ int StepRunner::run(std::span<Decoding* const> decodings, const PromptRows& prom
   begin(decodings, prompt_rows);
   if (in_step_.empty()) return 0;
   n_unpacked_ += !engine_.packed();
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   rows_.clear();
   const bool prompts = std::ranges::any_of(in_step_, [](const Decoding* d) { return d->reading(); });
   int n_logits = 0;

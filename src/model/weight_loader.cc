@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/mapped_file.h"
 #include "quant/decode.h"
 #include "quant/superblock.h"
@@ -274,7 +275,6 @@ void WeightLoader::pass_over_left() noexcept {
 void WeightLoader::load_while_quick(ThreadPool& pool) {
   constexpr double kQuick = 2;  // times what packing alone takes
   if (loaded()) return;
-  using Clock = std::chrono::steady_clock;
   const MatrixJob& first = matrices_[next_];
   const auto start = Clock::now();
   load_some(pool, options_.progress);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/clock.h"
 #include "ops/ctx.h"
 
 namespace nextn {
@@ -58,8 +59,6 @@ class OpTimer {
   OpTimer& operator=(const OpTimer&) = delete;
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   StepProfile* const profile_;
   const char* const name_;
   const double bytes_;

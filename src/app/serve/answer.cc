@@ -1,13 +1,13 @@
 #include "app/serve/answer.h"
 
+#include "base/clock.h"
+
 #include <chrono>
 #include <numeric>
 
 namespace nextn {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();

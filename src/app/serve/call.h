@@ -1,11 +1,11 @@
 // One HTTP request on its way through the server.
 #pragma once
 
-#include <chrono>
 #include <memory>
 
 #include "app/serve/http_server.h"
 #include "app/serve/server.h"
+#include "base/clock.h"
 
 namespace nextn {
 
@@ -16,7 +16,7 @@ struct Server::Call {
   HttpHeaders headers;  // of the answer
   const Route* route = nullptr;
   std::shared_ptr<LoadedModel> model = nullptr;  // of Access::kReady
-  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  Clock::time_point start = Clock::now();
 };
 
 enum class Access : uint8_t {

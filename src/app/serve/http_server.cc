@@ -24,6 +24,7 @@
 #include <tuple>
 #include <variant>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace nextn {
@@ -200,7 +201,7 @@ class Exchange final : public HttpExchange, public std::enable_shared_from_this<
   void complete() { gone_call_ = {}; }
 
   // Until there is something to send, at most `patience`.
-  asio::awaitable<void> news(std::chrono::steady_clock::duration patience) {
+  asio::awaitable<void> news(Clock::duration patience) {
     if (!output_.empty() || ended_ || gone_ || has_news_) {
       has_news_ = false;
       co_return;
@@ -306,8 +307,8 @@ class HttpServer::Impl {
       boost::system::error_code ignored;
       acceptor_.close(ignored);
     });
-    const auto until = std::chrono::steady_clock::now() + grace;
-    while (!threads_.empty() && n_writing_ > 0 && std::chrono::steady_clock::now() < until) {
+    const auto until = Clock::now() + grace;
+    while (!threads_.empty() && n_writing_ > 0 && Clock::now() < until) {
       std::this_thread::sleep_for(milliseconds(5));
     }
     context_.stop();
@@ -559,11 +560,11 @@ class HttpServer::Impl {
     if (!co_await wire.write(head_bytes) || head) co_return false;
     for (;;) {
       wire.tcp().expires_never();
-      const auto asked = std::chrono::steady_clock::now();
+      const auto asked = Clock::now();
       co_await exchange.news(options_.keep_alive_every);
       if (exchange.gone()) co_return false;
       std::string piece = exchange.take_output();
-      if (piece.empty() && !exchange.ended() && std::chrono::steady_clock::now() - asked >= options_.keep_alive_every) {
+      if (piece.empty() && !exchange.ended() && Clock::now() - asked >= options_.keep_alive_every) {
         piece = exchange.keep_alive();
       }
       const bool last = piece.empty() && exchange.ended();

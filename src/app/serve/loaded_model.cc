@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/clock.h"
 #include "engine/calibration.h"
 #include "engine/tokenizer_loader.h"
 
@@ -42,8 +43,8 @@ LoadedModel::~LoadedModel() {
 void LoadedModel::end(std::chrono::seconds limit) {
   if (!thread_.joinable()) return;
   scheduler_->drain();
-  const auto until = std::chrono::steady_clock::now() + limit;
-  while (scheduler_->busy() && std::chrono::steady_clock::now() < until) {
+  const auto until = Clock::now() + limit;
+  while (scheduler_->busy() && Clock::now() < until) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   scheduler_->cancel_all();

@@ -8,6 +8,7 @@
 #include "app/output.h"
 #include "app/serve/answer.h"
 #include "app/serve/call.h"
+#include "base/clock.h"
 #include "engine/model_identity.h"
 
 namespace nextn {
@@ -87,7 +88,7 @@ void Server::load() {
   options_.engine.n_checkpoints = decided.n_checkpoints;
   const std::lock_guard lock(mutex_);
   description_ = describe(*model);
-  last_use_ = std::chrono::steady_clock::now();
+  last_use_ = Clock::now();
   model_ = std::move(model);
 }
 
@@ -107,7 +108,7 @@ void Server::put_down_if_idle() {
   {
     const std::lock_guard lock(mutex_);
     if (!model_ || options_.sleep_after.count() == 0) return;
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = Clock::now();
     // Calls hold it until they are answered; none can take it while the mutex is ours.
     if (model_.use_count() > 1 || model_->scheduler().busy()) last_use_ = now;
     if (now - last_use_ < options_.sleep_after) return;
@@ -317,7 +318,7 @@ void Server::check_ready() const {
 bool Server::take_model(Call& call) {
   const std::lock_guard lock(mutex_);
   check_ready();
-  last_use_ = std::chrono::steady_clock::now();
+  last_use_ = Clock::now();
   call.model = model_;
   if (call.model) return true;
   waiting_.push_back(call);
@@ -356,12 +357,11 @@ void Server::refuse(Call& call, int status, std::string_view message) {
 
 void Server::log_answer(const Call& call, int status, const Json& more) {
   metrics_.answered(status);
-  Json fields = {
-      {"id", call.id},
-      {"method", call.request.method},
-      {"path", call.request.path},
-      {"status", status},
-      {"ms", std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - call.start).count()}};
+  Json fields = {{"id", call.id},
+                 {"method", call.request.method},
+                 {"path", call.request.path},
+                 {"status", status},
+                 {"ms", ms_since(call.start)}};
   if (more.is_object()) fields.update(more);
   log_.info("request", fields);
 }

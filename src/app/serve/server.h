@@ -18,6 +18,7 @@
 #include "app/serve/log.h"
 #include "app/serve/metrics.h"
 #include "app/serve/server_options.h"
+#include "base/clock.h"
 
 namespace nextn {
 
@@ -101,7 +102,7 @@ class Server {
   Description description_;
   std::shared_ptr<LoadedModel>
       model_;  // nullptr: asleep, or nearly. A call that needs it holds it until it is answered.
-  std::chrono::steady_clock::time_point last_use_;
+  Clock::time_point last_use_;
   std::vector<Call> waiting_;  // for the model
   SchedulerStats slept_;       // of the models before this one, with no slot in use
 };

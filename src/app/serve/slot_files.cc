@@ -1,22 +1,16 @@
 #include "app/serve/slot_files.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "app/output.h"
+#include "base/clock.h"
 #include "engine/session_file.h"
 
 namespace nextn {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr size_t kMaxName = 200;  // of a file system's 255: a file on its way has a longer one
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 // Hidden names are not for clients: "." and "..", and files on their way.
 void check_name(std::string_view name) {
