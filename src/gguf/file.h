@@ -72,8 +72,11 @@ class File {
   std::span<const TensorInfo> tensors() const noexcept { return tensors_; }
   const TensorInfo* tensor(std::string_view name) const noexcept;  // nullptr when absent
 
-  // Whether the tensor's data are pages of a file, which drop_pages may give back.
-  bool is_mapped(const TensorInfo& tensor) const noexcept { return part_of(tensor).is_mapped(); }
+  // The map whose pages the tensor's data are, which drop_pages may give back; nullptr: they are memory.
+  const MappedFile* map_of(const TensorInfo& tensor) const noexcept {
+    const MappedFile& part = part_of(tensor);
+    return part.is_mapped() ? &part : nullptr;
+  }
 
   // Copies bytes of a tensor's data without touching the map. Gives false when the file has not got them any more.
   bool read(const TensorInfo& tensor, size_t offset, size_t size, uint8_t* to) const noexcept {

@@ -45,7 +45,7 @@ bool WeightLoader::same_bytes(const std::string& a, const std::string& b) const 
     const size_t n = std::min<size_t>(kRunBytes, x->n_bytes - at);
     same = std::memcmp(x->data + at, y->data + at, n) == 0;
     for (const gguf::TensorInfo* t : {x, y}) {
-      if (file_.is_mapped(*t)) drop_pages(t->data + at, n);
+      if (file_.map_of(*t) != nullptr) drop_pages(t->data + at, n);
     }
   }
   return same;
@@ -180,7 +180,7 @@ void WeightLoader::pack(const MatrixJob& job, int64_t begin, int64_t end, Thread
   const gguf::TensorInfo& tensor = *job.tensor;
   const int64_t row = static_cast<int64_t>(row_bytes(tensor.type, w.k));
   const size_t tile = tile_bytes(w.format, w.k);
-  const bool map = options_.map, mapped = file_.is_mapped(tensor);
+  const bool map = options_.map, mapped = file_.map_of(tensor) != nullptr;
   const int64_t run = std::max<int64_t>(1, static_cast<int64_t>(kRunBytes / tile));
   std::atomic<bool> is_short{false};
   pool.run(static_cast<int>((end - begin + run - 1) / run), [&](int task) {
@@ -244,7 +244,7 @@ void WeightLoader::load(ThreadPool& pool, const LoadOptions& options) {
     uint8_t* const rows = take(job.tensor->n_bytes);
     read(*job.tensor, rows, pool);
     job.field->rows.data = rows;
-    job.field->rows.mapped = false;
+    job.field->rows.map = nullptr;
   }
   for (const VectorJob& job : vectors_) {
     float* const v = reinterpret_cast<float*>(take(job.bytes));
@@ -313,7 +313,7 @@ void WeightLoader::load_some(ThreadPool& pool, const LoadProgress& progress) {
 
 FileRows WeightLoader::file_rows(const gguf::TensorInfo& tensor) const noexcept {
   return {tensor.data, static_cast<int64_t>(row_bytes(tensor.type, tensor.shape[0])), tensor.type,
-          file_.is_mapped(tensor)};
+          file_.map_of(tensor)};
 }
 
 }  // namespace nextn

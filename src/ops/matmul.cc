@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "base/error.h"
-#include "base/mapped_file.h"
 #include "ops/profile.h"
 #include "ops/tiles.h"
 #include "quant/decode.h"
@@ -37,9 +36,7 @@ void multiply(Ctx& ctx, const TensorView& x, const TensorView& y, const Weight& 
 // Row `id` of a tied table: out of its tile, or out of the file.
 void embed_tied(const Weight& w, int64_t id, float* x) noexcept {
   if (w.tiles != nullptr) return weight_row(w, id, 0, w.k, x);
-  const FileRows& rows = w.in_file;
-  decode_row(rows.type, rows.row(id), w.k, x);
-  if (rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
+  file_row(w.in_file, id, w.k, x);
 }
 
 // What a product wants of the outputs of tiles [first, last) besides, while they are in cache.
@@ -129,9 +126,7 @@ void embed(Ctx& ctx, const TensorView& x, const EmbeddingTable& table, const int
   ctx.pool.run(static_cast<int>(x.rows), [&](int r) {
     const int64_t id = tokens[r];
     if (table.tied != nullptr) return embed_tied(*table.tied, id, x.row(r));
-    const FileRows& rows = table.rows;
-    decode_row(rows.type, rows.row(id), table.n_embd, x.row(r));
-    if (rows.mapped) drop_pages(rows.row(id), static_cast<size_t>(rows.row_bytes));
+    file_row(table.rows, id, table.n_embd, x.row(r));
   });
 }
 

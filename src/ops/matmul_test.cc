@@ -2,16 +2,21 @@
 #include "ops/matmul.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fp16.h"
+#include "base/mapped_file.h"
 #include "quant/decode.h"
 
 namespace nextn {
@@ -186,7 +191,7 @@ TEST(EmbedOp, ATiedTableGivesTheRowsOfTheFile) {
   Ctx ctx{select_kernels(nullptr), pool, ActBuffer()};
   for (const PackFormat format : kFormats) {
     const int64_t block = dtype_info(dtype_of(format)).block_values;
-    for (const int64_t n_embd : {block, 3 * block, 256 + 5 * block, int64_t{1024}}) {
+    for (const int64_t n_embd : {block, 3 * block, 256 + 5 * block, int64_t{1024}, 4096 + 2 * block}) {
       const int64_t n_vocab = 35;
       const Matrix m(format, n_embd, n_vocab, random);
       const Weight weight = m.weight();
@@ -209,6 +214,18 @@ TEST(EmbedOp, ATiedTableGivesTheRowsOfTheFile) {
       const std::string name = std::string(dtype_info(dtype_of(format)).name) + " " + std::to_string(n_embd);
       EXPECT_EQ(std::memcmp(a.data(), expected.data(), expected.size() * sizeof(float)), 0) << name << " tied";
       EXPECT_EQ(std::memcmp(b.data(), expected.data(), expected.size() * sizeof(float)), 0) << name << " untied";
+
+      const std::filesystem::path path =
+          std::filesystem::path(::testing::TempDir()) / ("embed_" + std::to_string(getpid()));
+      std::ofstream(path, std::ios::binary)
+          << "header" << std::string_view(reinterpret_cast<const char*>(m.rows.data()), m.rows.size());
+      const MappedFile map(path);
+      std::filesystem::remove(path);
+      EmbeddingTable in_file = untied;
+      in_file.rows.data = map.bytes().data() + std::strlen("header");
+      in_file.rows.map = &map;
+      ops::embed(ctx, TensorView(a.data(), n, n_embd), in_file, tokens.data());
+      EXPECT_EQ(std::memcmp(a.data(), expected.data(), expected.size() * sizeof(float)), 0) << name << " in a file";
     }
   }
 }
@@ -229,7 +246,7 @@ TEST(MatmulOp, AMatrixInTheFileGivesTheSameBits) {
       packed.k = kWidth;
       packed.n_out = n_out;
       Weight in_file = packed;
-      in_file.in_file = {rows.data(), row_bytes, type, false};
+      in_file.in_file = {rows.data(), row_bytes, type};
       const size_t tile = tile_bytes(packed.format, kWidth);
       std::vector<uint8_t> tiles(static_cast<size_t>(packed.n_tiles()) * tile);
       for (int64_t t = 0; t < packed.n_tiles(); t++) {

@@ -74,7 +74,7 @@ void for_tiles_in_file(Ctx& ctx, const Weight& w, int64_t first, int64_t last, c
     const int64_t end = std::min(last, at + piece);
     const uint8_t* const data = rows.row(at * kTileRows);
     const size_t size = static_cast<size_t>(rows.row(std::min(w.n_out, end * kTileRows)) - data);
-    if (rows.mapped) fetch_pages(data, size);
+    if (rows.map != nullptr) fetch_pages(data, size);
     for (int64_t tile = at; tile < end; tile++) {
       const uint8_t* const next = tile + 1 < end ? rows.row((tile + 1) * kTileRows) : nullptr;
       pack_rows(w, tile, rows.row(tile * kTileRows), rows.row_bytes, slot, next);
@@ -82,7 +82,7 @@ void for_tiles_in_file(Ctx& ctx, const Weight& w, int64_t first, int64_t last, c
       one.scales = w.scales;
       body(one, tile);
     }
-    if (rows.mapped) drop_pages(data, size);
+    if (rows.map != nullptr) drop_pages(data, size);
   }
   ctx.tiles.give(slot);
 }

@@ -33,4 +33,19 @@ void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* o
   }
 }
 
+void file_row(const FileRows& rows, int64_t r, int64_t n, float* out) noexcept {
+  constexpr int64_t kPiece = 2048;  // whole blocks of every type
+  if (rows.map == nullptr) return decode_row(rows.type, rows.row(r), n, out);
+  uint8_t bytes[kPiece * sizeof(float)];
+  const uint8_t* at = rows.row(r);
+  for (int64_t i = 0; i < n; i += kPiece) {
+    const int64_t piece = std::min(kPiece, n - i);
+    const size_t size = static_cast<size_t>(rows.row_bytes * piece / n);
+    // What the file has not got any more faults in its map as every other part of it would.
+    const bool read = rows.map->read(static_cast<size_t>(at - rows.map->bytes().data()), size, bytes);
+    decode_row(rows.type, read ? bytes : at, piece, out + i);
+    at += size;
+  }
+}
+
 }  // namespace nextn

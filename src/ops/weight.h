@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/mapped_file.h"
 #include "kernels/pack.h"
 
 namespace nextn {
@@ -14,7 +15,7 @@ struct FileRows {
   const uint8_t* data = nullptr;
   int64_t row_bytes = 0;
   DType type = DType::kF32;
-  bool mapped = false;  // pages of a file, given back after each use
+  const MappedFile* map = nullptr;  // whose pages these are, given back after each use; nullptr: memory
 
   const uint8_t* row(int64_t r) const noexcept { return data + r * row_bytes; }
 };
@@ -54,6 +55,9 @@ inline bool reads_floats(PackFormat format) noexcept {
 // Inputs [0, n) of a row after `first`, in float: whole blocks of the format, `first` a multiple of 256. For weights in
 // tiles.
 void weight_row(const Weight& w, int64_t row, int64_t first, int64_t n, float* out) noexcept;
+
+// Row r, of n values, in float. Out of a map's file by reading it, which costs less than a page that comes and goes.
+void file_row(const FileRows& rows, int64_t r, int64_t n, float* out) noexcept;
 
 // Packs tile t of w out of `rows`, the rows of that tile; next: as in pack_tile.
 void pack_rows(const Weight& w, int64_t t, const uint8_t* rows, int64_t row_bytes, uint8_t* tile,

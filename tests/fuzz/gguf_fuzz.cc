@@ -51,7 +51,7 @@ void touch(const File& file, const TensorInfo& t) {
   if (file.tensor(t.name) != &t) __builtin_trap();
   if (t.n_bytes != 0) touched += t.data[0] + t.data[t.n_bytes - 1];
   touched += t.shape_text().size();
-  if (file.is_mapped(t)) __builtin_trap();  // it is bytes in memory
+  if (file.map_of(t) != nullptr) __builtin_trap();  // it is bytes in memory
 }
 
 }  // namespace
