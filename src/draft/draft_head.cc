@@ -17,7 +17,7 @@ constexpr uint32_t kTileBits = (1u << kTileRows) - 1;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Tiles that are computed exactly: one in so many, and a few where there are few (bench/LOG.md).
-constexpr int64_t kCandidateShare = 32, kMinCandidates = 16;
+constexpr int64_t kCandidateShare = 64, kMinCandidates = 32;
 // A head that is read in less than about half a millisecond is not worth a first look.
 constexpr size_t kWorthCutting = 8u << 20;
 // Drafts lost before auto believes that they are too many.
