@@ -15,16 +15,17 @@ namespace nextn {
 
 namespace {
 
-// A fault on a page maps others around it that are in memory: those of an aligned window of 64 KiB, and on newer
-// kernels all of the piece the page was read with, at most so many bytes and aligned in the file. A map begins where a
-// window does and takes its last one whole, so that whole windows can be given back.
+// A fault on a page maps others that are in memory: the 64 KiB around it, and on newer kernels the whole folio that it
+// belongs to, all of them within an aligned window of this size. A map begins where a window does and takes its last
+// one whole, so that whole windows can be given back.
 constexpr size_t kWindow = 2 << 20;
 
 size_t whole_windows(size_t size) noexcept {
   return (size + kWindow - 1) / kWindow * kWindow;
 }
 
-// Behind the file's end nothing is mapped that could be read. Gives MAP_FAILED, errno set, when the system refuses.
+// Behind the file's end nothing is mapped that could be read. Gives MAP_FAILED, errno set, when the system refuses;
+// what was set aside is then left alone, because a refused map may have given it back already.
 void* map_in_windows(int fd, size_t size) noexcept {
   const size_t whole = whole_windows(size);
   void* const taken = mmap(nullptr, whole + kWindow, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -34,11 +35,7 @@ void* map_in_windows(int fd, size_t size) noexcept {
   uint8_t* const at = begin + before;
   if (before != 0) munmap(begin, before);
   munmap(at + whole, kWindow - before);
-  if (mmap(at, size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED) return at;
-  const int error = errno;
-  munmap(at, whole);
-  errno = error;
-  return MAP_FAILED;
+  return mmap(at, size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
 }
 
 // Whole units that hold the bytes.

@@ -39,8 +39,9 @@ class MappedFile {
 };
 
 // Tells the system that these bytes of a map are not needed any more: their pages leave the resident size and come back
-// from the file when touched again. What a fault on one of them has brought in around it goes too. Only for maps of a
-// MappedFile: at their ends nothing else is touched.
+// from the file when touched again. What a fault on one of them has brought in around it goes too, and with it pages
+// that another thread reads there, which come back. Only for maps of a MappedFile: at their ends nothing else is
+// touched.
 void drop_pages(const uint8_t* first, size_t size) noexcept;
 
 // Makes the bytes of a map resident at once rather than page by page, as far as the system can.

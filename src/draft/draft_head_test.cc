@@ -89,7 +89,7 @@ TEST(DraftHead, IsTheFullHeadWhereEveryTileIsACandidate) {
 // A row that stands out as the right one does in a model, among 16384 in all places of a tile; columns of very
 // different sizes, and all rows far from zero.
 TEST(DraftHead, FindsTheRowThatStandsOut) {
-  constexpr int64_t V = 16384, D = 256;
+  constexpr int64_t V = 65536, D = 256;  // of whose tiles one in 64 is computed
   std::mt19937 random(2);
   std::vector<float> rows = normal(V * D, random);
   for (size_t i = 0; i < rows.size(); i++) {

@@ -1,9 +1,9 @@
 #include "engine/step_runner.h"
 
-#include "base/clock.h"
-
 #include <algorithm>
 #include <cstring>
+
+#include "base/clock.h"
 
 namespace nextn {
 

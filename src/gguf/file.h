@@ -72,7 +72,8 @@ class File {
   std::span<const TensorInfo> tensors() const noexcept { return tensors_; }
   const TensorInfo* tensor(std::string_view name) const noexcept;  // nullptr when absent
 
-  // The map whose pages the tensor's data are, which drop_pages may give back; nullptr: they are memory.
+  // The map whose pages the tensor's data are, which drop_pages may give back; nullptr: they are memory. Lives as long
+  // as the File.
   const MappedFile* map_of(const TensorInfo& tensor) const noexcept {
     const MappedFile& part = part_of(tensor);
     return part.is_mapped() ? &part : nullptr;

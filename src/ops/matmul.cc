@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "ops/profile.h"
 #include "ops/tiles.h"
-#include "quant/decode.h"
 
 namespace nextn::ops {
 

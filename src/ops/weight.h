@@ -15,7 +15,7 @@ struct FileRows {
   const uint8_t* data = nullptr;
   int64_t row_bytes = 0;
   DType type = DType::kF32;
-  const MappedFile* map = nullptr;  // whose pages these are, given back after each use; nullptr: memory
+  const MappedFile* map = nullptr;  // whose pages these are; nullptr: memory
 
   const uint8_t* row(int64_t r) const noexcept { return data + r * row_bytes; }
 };

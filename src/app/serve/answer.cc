@@ -1,9 +1,9 @@
 #include "app/serve/answer.h"
 
-#include "base/clock.h"
-
 #include <chrono>
 #include <numeric>
+
+#include "base/clock.h"
 
 namespace nextn {
 
