@@ -14,16 +14,21 @@ namespace {
 enum class Form : uint8_t { kPlain, kFlipped, kTurned, kSigns, kSecondSigns, kSplit };
 
 // `count` units of `unit` bytes each, at `offset` in the file's block. In the tile each unit becomes a word of 16
-// units, one for each row, and the fields of a block follow one another in the order of the table.
+// units, one for each row, and the fields of a block follow one another in the order of the table; but `step` fields
+// with that step take turns, word by word.
 struct Field {
   uint16_t offset, unit, count;
-  Form form = Form::kPlain;  // else the unit is 4
+  Form form = Form::kPlain;  // else the unit is 4 and the step 1
+  uint16_t step = 1;
 };
+constexpr Field woven(uint16_t offset) {  // into the words of two others
+  return {offset, 4, 8, Form::kPlain, 3};
+}
 
 struct Layout {
   DType dtype;
   uint16_t block_values, block_bytes;
-  Field fields[5];
+  Field fields[8];
 };
 
 // The float types have no blocks. They are moved kFloatRun inputs at a time so that a row is read in runs.
@@ -37,7 +42,10 @@ constexpr Layout kLayouts[kNumPackFormats] = {
     {DType::kQ4_0, 32, 18, {{0, 2, 1}, {2, 4, 4}}},
     {DType::kQ4_K, 256, 144, {{0, 2, 2}, {4, 1, 12}, {16, 4, 32}}},
     {DType::kQ5_K, 256, 176, {{0, 2, 2}, {4, 1, 12}, {16, 4, 8}, {48, 4, 32}}},
-    {DType::kQ6_K, 256, 210, {{208, 2, 1}, {192, 1, 16}, {128, 4, 16}, {0, 4, 32}}},
+    {DType::kQ6_K,
+     256,
+     210,
+     {{208, 2, 1}, {192, 1, 16}, woven(128), woven(0), woven(32), woven(160), woven(64), woven(96)}},
     {DType::kIQ4_XS, 256, 136, {{0, 2, 2}, {4, 1, 4}, {8, 4, 32}}},
     {DType::kQ4_1, 32, 20, {{0, 2, 2}, {4, 4, 4}}},
     {DType::kQ5_0, 32, 22, {{0, 2, 1}, {2, 4, 1, Form::kTurned}, {6, 4, 4}}},
@@ -166,7 +174,7 @@ void move_field(uint8_t* to, size_t to_stride, const uint8_t* from, size_t from_
 constexpr int kMostGroups = 16;  // of a field whose form is not plain
 
 void pack_field(uint8_t* column, const uint8_t* row, const Field& field) {
-  if (field.form == Form::kPlain) return move_field(column, kTileRows, row, 1, field);
+  if (field.form == Form::kPlain) return move_field(column, kTileRows * field.step, row, 1, field);
   uint32_t groups[kMostGroups][1];
   std::memcpy(groups, row, 4u * field.count);
   to_tile(field.form, groups, field.count);
@@ -174,7 +182,7 @@ void pack_field(uint8_t* column, const uint8_t* row, const Field& field) {
 }
 
 void unpack_field(uint8_t* row, const uint8_t* column, const Field& field) {
-  move_field(row, 1, column, kTileRows, field);
+  move_field(row, 1, column, kTileRows * field.step, field);
   if (field.form == Form::kPlain) return;
   uint32_t groups[kMostGroups];
   std::memcpy(groups, row, 4u * field.count);
@@ -197,10 +205,14 @@ void for_each_field(const Layout& layout, int64_t k, const Move& move) {
   for (int64_t block = 0; block < k / layout.block_values; block++) {
     const int64_t row = block * layout.block_bytes;
     int64_t tile = kTileRows * row;
+    int turn = 0;
     for (const Field& field : layout.fields) {
       if (field.count == 0) break;
-      move(row + field.offset, tile, field);
-      tile += kTileRows * field.unit * field.count;
+      const int64_t word = kTileRows * field.unit;
+      move(row + field.offset, tile + turn * word, field);
+      if (++turn < field.step) continue;
+      tile += word * field.count * field.step;
+      turn = 0;
     }
   }
 }
@@ -219,9 +231,10 @@ V interleave(V a, V b, int half, std::index_sequence<i...>) {
                    : __builtin_shufflevector(a, b, (n / 2 + i / 2 + i % 2 * n)...);
 }
 
-// Transposes `count` units of 16 rows, row_bytes apart, to `count` words. Rows are read up to a whole vector.
+// Transposes `count` units of 16 rows, row_bytes apart, to `count` words, each `step` words after the one before. Rows
+// are read up to a whole vector.
 template <class Unit>
-void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count) {
+void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count, int step) {
   using V = typename Vector<Unit>::type;
   constexpr int n = Vector<Unit>::n;
   for (int i = 0; i < count; i += n) {
@@ -239,7 +252,7 @@ void transpose_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int 
         std::memcpy(a, b, sizeof a);
       }
       for (int j = 0; j < n && i + j < count; j++) {
-        std::memcpy(words + static_cast<size_t>((i + j) * kTileRows + r) * sizeof(Unit), &a[j], 16);
+        std::memcpy(words + static_cast<size_t>((i + j) * step * kTileRows + r) * sizeof(Unit), &a[j], 16);
       }
     }
   }
@@ -257,9 +270,9 @@ void gather_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int cou
 
 // Either, by their number.
 template <class Unit>
-void transpose(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count) {
+void transpose(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count, int step = 1) {
   if (static_cast<size_t>(count) * sizeof(Unit) < 8) return gather_units<Unit>(words, rows, row_bytes, count);
-  transpose_units<Unit>(words, rows, row_bytes, count);
+  transpose_units<Unit>(words, rows, row_bytes, count, step);
 }
 
 // A field of a whole tile. The bytes of a row that are readable from the field on decide whether vectors may be read.
@@ -273,7 +286,7 @@ void transpose_field(uint8_t* words, const uint8_t* rows, size_t row_bytes, cons
   }
   if (field.unit == 1) return transpose<uint8_t>(words, rows, row_bytes, field.count);
   if (field.unit == 2) return transpose<uint16_t>(words, rows, row_bytes, field.count);
-  if (field.form == Form::kPlain) return transpose<uint32_t>(words, rows, row_bytes, field.count);
+  if (field.form == Form::kPlain) return transpose<uint32_t>(words, rows, row_bytes, field.count, field.step);
   uint32_t groups[kMostGroups][kTileRows];
   transpose<uint32_t>(reinterpret_cast<uint8_t*>(groups), rows, row_bytes, field.count);
   to_tile(field.form, groups, field.count);
@@ -305,7 +318,7 @@ void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_r
     int64_t fetched = 0;
     for_each_field(layout_of(format), k, [=, &fetched](int64_t in_row, int64_t in_tile, const Field& field) {
       // Sixteen rows read block by block are more streams than a prefetcher follows.
-      const int64_t packed = in_tile + kTileRows * field.unit * field.count;
+      const int64_t packed = in_tile + kTileRows * field.unit * field.count * field.step;
       for (; next != nullptr && fetched < packed; fetched += 64) __builtin_prefetch(next + fetched);
       transpose_field(tile + in_tile, rows + in_row, row_bytes, field, file_row - in_row);
     });

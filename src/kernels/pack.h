@@ -31,7 +31,8 @@
 //   Q3_K             d; 12 bytes of scales; 8 words of hmask; 16 words of qs
 //   Q4_K             d, dmin; 12 bytes of scales; 32 words of qs
 //   Q5_K             d, dmin; 12 bytes of scales; 8 words of qh; 32 words of qs
-//   Q6_K             d; 16 bytes of scales; 16 words of qh; 32 words of ql
+//   Q6_K             d; 16 bytes of scales; for each half of 128 inputs 8 times three words: qh, and what its bits go
+//                    with: ql of the first 32 bytes, ql of the other 32
 //   IQ4_XS           d, scales_h; 4 bytes of scales_l; 32 words of qs
 //   IQ2_XXS          d; 8 times two words: 4 indices, signs and scale
 //   IQ2_XS           d; 8 bytes of scales; 8 times two words: 4 low parts of indices, signs and their ninth bits

@@ -136,8 +136,10 @@ TEST(Pack, BytesStandWhereTheHeaderSays) {
   EXPECT_EQ(place(PackFormat::kQ5_K, 256, 1, 48 + 4), 256 + 512 + 64 + 4);                     // qs[4]
   EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 209), 6 * 2 + 1);                                 // d
   EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 192 + 9), 32 + 9 * 16 + 6);                       // scale 9
-  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 128 + 6), 32 + 256 + 64 + 6 * 4 + 2);             // qh[6]
-  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 127), 32 + 256 + 1024 + 31 * 64 + 6 * 4 + 3);     // ql[127]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 128 + 6), 32 + 256 + 3 * 64 + 6 * 4 + 2);         // qh[6]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 128 + 32), 32 + 256 + 24 * 64 + 6 * 4);           // qh[32]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 5), 32 + 256 + 4 * 64 + 6 * 4 + 1);               // ql[5]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 127), 32 + 256 + 47 * 64 + 6 * 4 + 3);            // ql[127]
   EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 3), 2176 + 32 + 4 * 2 + 1);               // scales_h
   EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 4 + 3), 2176 + 64 + 3 * 16 + 4);          // scales_l[3]
   EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 8 + 70), 2176 + 128 + 17 * 64 + 16 + 2);  // qs[70]

@@ -200,13 +200,13 @@ struct Q6_K {
   NEXTN_INLINE void sub_block(const uint8_t* super, int n, const int16_t (&bias)[M][16], const ActRows& act, int64_t k,
                               int64_t at, Ints<M>& total) {
     const int b = 4 * n + P;
-    const uint8_t* qh = super + 18 * kTileRows + n * kGroups * kWord;
-    const uint8_t* ql = super + 82 * kTileRows + (2 * n + P % 2) * kGroups * kWord;
+    const uint8_t* qh = super + 18 * kTileRows + n * 3 * kGroups * kWord;
+    const uint8_t* ql = qh + (1 + P % 2) * kWord;
     const uint8_t* scales = super + 2 * kTileRows + 2 * b * kTileRows;
     prefetch<kBytes, 8>(super, b);
     auto weights = [&](int g, int h) {
-      return join(shift<P / 2 * -4>(load(ql + g * kWord + h * 32)), shift<4 - 2 * P>(load(qh + g * kWord + h * 32)),
-                  0x30);
+      const int at = 3 * g * kWord + h * 32;
+      return join(shift<P / 2 * -4>(load(ql + at)), shift<4 - 2 * P>(load(qh + at)), 0x30);
     };
     __m256i both[2], twice[2];  // the scales of the first and the second 16 inputs side by side
     Ints<M> pairs;

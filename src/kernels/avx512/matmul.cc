@@ -14,7 +14,7 @@ struct Q8_0 {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
-    prefetch<kBytes, 1>(block, 0);
+    prefetch<kBytes, 1, M <= 2>(block, 0);
     const __m512 d = halves_at(block);
     __m512i s[M];
     bias<M, 128>(act, s);
@@ -31,7 +31,7 @@ struct Q4_0 {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
-    prefetch<kBytes, 1>(block, 0);
+    prefetch<kBytes, 1, M == 1>(block, 0);
     const __m512 d = halves_at(block);
     __m512i s[M];
     bias<M, 8>(act, s);
@@ -133,7 +133,7 @@ struct Q4_K : ScaledAndShifted {
     __m512i total[M] = {}, mins[M] = {};
     for (int c = 0; c < 4; c++) {
       const uint8_t* qs = super + 16 * kTileRows + c * kGroups * kWord;
-      prefetch<kBytes, 4>(super, c);
+      prefetch<kBytes, 4, M == 1>(super, c);
       const __m512i nibble = _mm512_set1_epi8(15);
       const auto low = [&](int g) { return _mm512_and_si512(word_at(qs + g * kWord), nibble); };
       add_sub_block<M, kTogether>(low, 2 * c, s, act.from(64 * c), total, mins);
@@ -167,7 +167,7 @@ struct Q5_K : ScaledAndShifted {
     for (int b = 0; b < 8; b += 2) {
       const uint8_t* qh = super + 16 * kTileRows;
       const uint8_t* qs = super + 48 * kTileRows + b / 2 * kGroups * kWord;
-      prefetch<kBytes, 4>(super, b / 2);
+      prefetch<kBytes, 4, M == 1>(super, b / 2);
       // Bit b of every byte is turned to bit 4. A loop, for eight copies of this are slower (bench/LOG.md V2).
       const __m512i turn = _mm512_set1_epi32(4 - b), turn_odd = _mm512_set1_epi32(3 - b);
       const auto low = [&](int g) {
@@ -186,14 +186,29 @@ struct Q5_K : ScaledAndShifted {
 struct Q6_K : Super<Q6_K> {
   static constexpr int kBytes = 210 * kTileRows, kOffset = 32;
 
+  // The three words of group g of a half superblock; a part of it are the 32 inputs that take bits 2P and 2P + 1 of qh.
+  struct Three {
+    __m512i high, low[2];
+
+    NEXTN_INLINE_MEMBER Three(const uint8_t* super, int half, int g) {
+      const uint8_t* const at = super + 18 * kTileRows + (half * kGroups + g) * 3 * kWord;
+      high = word_at(at);
+      low[0] = word_at(at + kWord);
+      low[1] = word_at(at + 2 * kWord);
+    }
+    template <int P>
+    NEXTN_INLINE_MEMBER __m512i part() const {
+      return join(shift<P / 2 * -4>(low[P % 2]), shift<4 - 2 * P>(high), 0x3f);
+    }
+  };
+
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
-    const uint8_t* qh = super + 18 * kTileRows + b / 4 * kGroups * kWord;
-    const uint8_t* ql = super + 82 * kTileRows + (b / 4 * 2 + b % 2) * kGroups * kWord;
-    const __m128i low = _mm_cvtsi32_si128(b % 4 / 2 * 4), high = _mm_cvtsi32_si128(b % 4 * 2);
+    const __m128i right = _mm_cvtsi32_si128(b % 4 / 2 * 4), left = _mm_cvtsi32_si128(b % 4 * 2);
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
-      w.v[g] = join(_mm512_srl_epi16(word_at(ql + g * kWord), low),
-                    _mm512_slli_epi16(_mm512_srl_epi16(word_at(qh + g * kWord), high), 4), 0x3f);
+      const Three three(super, b / 4, g);
+      w.v[g] = join(_mm512_srl_epi16(three.low[b % 2], right),
+                    _mm512_slli_epi16(_mm512_srl_epi16(three.high, left), 4), 0x3f);
     }
   }
   NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
@@ -201,32 +216,35 @@ struct Q6_K : Super<Q6_K> {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(scales));
   }
 
-  // Part P of a half superblock: the 32 inputs that take bits 2P and 2P + 1 of qh.
-  template <int M, int P>
-  NEXTN_INLINE void sub_block(const uint8_t* super, int half, const int32_t (&bias)[M][16], const Acts& act,
+  // Inputs 16i .. 16i + 15 of part P, or (kParts) of all four.
+  template <int M, int P, int kParts>
+  NEXTN_INLINE void add_parts(const uint8_t* super, int half, int i, const int32_t (&bias)[M][16], const Acts& act,
                               __m512i (&total)[M]) {
-    const int b = 4 * half + P;
-    const uint8_t* qh = super + 18 * kTileRows + half * kGroups * kWord;
-    const uint8_t* ql = super + 82 * kTileRows + (2 * half + P % 2) * kGroups * kWord;
-    prefetch<kBytes, 8>(super, b);
-    const auto weights = [&](int g) {
-      return join(shift<P / 2 * -4>(word_at(ql + g * kWord)), shift<4 - 2 * P>(word_at(qh + g * kWord)), 0x3f);
-    };
-    __m512i first[M], last[M];
+    __m512i sums[kParts][M];
     NEXTN_UNROLL
-    for (int m = 0; m < M; m++) {
-      first[m] = _mm512_set1_epi32(bias[m][2 * b]);
-      last[m] = _mm512_set1_epi32(bias[m][2 * b + 1]);
+    for (int p = 0; p < kParts; p++) {
+      NEXTN_UNROLL
+      for (int m = 0; m < M; m++) sums[p][m] = _mm512_set1_epi32(bias[m][2 * (4 * half + P + p) + i]);
     }
-    dots<M>(weights, act, 0, 4, first);
-    dots<M>(weights, act, 4, 8, last);
-    const __m512 scale0 = _mm512_cvtepi32_ps(scale(super, b, 0)), scale1 = _mm512_cvtepi32_ps(scale(super, b, 1));
     NEXTN_UNROLL
-    for (int m = 0; m < M; m++) {
-      // Below 2^24 throughout, so this float sum is the exact integer: less work than VPMULLD.
-      const __m512 scaled =
-          _mm512_fmadd_ps(_mm512_cvtepi32_ps(first[m]), scale0, _mm512_mul_ps(_mm512_cvtepi32_ps(last[m]), scale1));
-      total[m] = _mm512_add_epi32(total[m], _mm512_cvtps_epi32(scaled));
+    for (int g = 0; g < kGroups / 2; g++) {
+      const Three three(super, half, kGroups / 2 * i + g);
+      const auto add = [&](__m512i (&to)[M], int part, __m512i w) {
+        NEXTN_UNROLL
+        for (int m = 0; m < M; m++) add_dots(to[m], w, act.q + m * act.k + 128 * half + 32 * part + 16 * i + 4 * g);
+      };
+      add(sums[0], P, three.part<P>());
+      if constexpr (kParts == 4) {
+        add(sums[1], 1, three.part<1>());
+        add(sums[2], 2, three.part<2>());
+        add(sums[3], 3, three.part<3>());
+      }
+    }
+    NEXTN_UNROLL
+    for (int p = 0; p < kParts; p++) {
+      const __m512i by = scale(super, 4 * half + P + p, i);
+      NEXTN_UNROLL
+      for (int m = 0; m < M; m++) total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(sums[p][m], by));
     }
   }
 
@@ -239,11 +257,17 @@ struct Q6_K : Super<Q6_K> {
       _mm512_store_si512(bias[m], _mm512_mullo_epi32(_mm512_cvtepi16_epi32(sum), _mm512_set1_epi32(-32)));
     }
     __m512i total[M] = {};
-    for (int half = 0; half < 2; half++) {
-      sub_block<M, 0>(super, half, bias, act.from(128 * half + 0), total);
-      sub_block<M, 1>(super, half, bias, act.from(128 * half + 32), total);
-      sub_block<M, 2>(super, half, bias, act.from(128 * half + 64), total);
-      sub_block<M, 3>(super, half, bias, act.from(128 * half + 96), total);
+    for (int j = 0; j < 4; j++) {
+      prefetch<kBytes, 4, M <= 2>(super, j);
+      const int half = j / 2, i = j % 2;
+      if constexpr (M <= 4) {  // so few rows that the sums of all parts fit the registers
+        add_parts<M, 0, 4>(super, half, i, bias, act, total);
+      } else {
+        add_parts<M, 0, 1>(super, half, i, bias, act, total);
+        add_parts<M, 1, 1>(super, half, i, bias, act, total);
+        add_parts<M, 2, 1>(super, half, i, bias, act, total);
+        add_parts<M, 3, 1>(super, half, i, bias, act, total);
+      }
     }
     add_scaled<M>(total, act, halves_at(super), acc);
   }
@@ -296,7 +320,7 @@ NEXTN_INLINE void add_inputs(const uint8_t* w, const float* x, int64_t k, int64_
   }
   int64_t i = 0;
   for (; i + 4 <= n; i += 4, w += 4 * Format::kBytes) {
-    prefetch<4 * Format::kBytes, 1>(w, 0);
+    prefetch<4 * Format::kBytes, 1, M == 1>(w, 0);
     NEXTN_UNROLL
     for (int j = 0; j < 4; j++) {
       const __m512 weight = Format::load(w + j * Format::kBytes);

@@ -50,7 +50,7 @@ struct Small {
   NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
     Words w;
     Format::weights(block, w);
-    prefetch<Format::kBytes, 1>(block, 0);
+    prefetch<Format::kBytes, 1, M == 1>(block, 0);
     const __m512 d = Format::scale(block), min = halves_at(block + Format::kMin);
     __m512i s[M];
     bias<M, Format::kOffset>(act, s);
@@ -124,7 +124,7 @@ struct NVFP4 {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
-    prefetch<kBytes, 1>(block, 0);
+    prefetch<kBytes, 1, M == 1>(block, 0);
     for (int b = 0; b < 2; b++) {
       // Of 16 inputs, the low nibbles of two words are the first 8.
       const __m512i low = _mm512_set1_epi8(15);

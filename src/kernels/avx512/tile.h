@@ -37,12 +37,13 @@ NEXTN_INLINE __m512 halves_at(const uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 // The lines that stand kPrefetch ahead of part `part` of `parts` of a block; in the order of addresses, whatever the
-// order in which the block is read.
-template <int bytes, int parts>
+// order in which the block is read. kFewRows: every third of them, for a kernel so fast that its loads alone keep as
+// many misses under way as a core can have (bench/LOG.md X1).
+template <int bytes, int parts, bool kFewRows = false>
 NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
   constexpr int lines = (bytes + 64 * parts - 1) / (64 * parts);
   NEXTN_UNROLL
-  for (int i = 0; i < lines; i++) {
+  for (int i = 0; i < lines; i += kFewRows ? 3 : 1) {
     _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetch + (part * lines + i) * 64, _MM_HINT_T1);
   }
 }
