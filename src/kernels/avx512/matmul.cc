@@ -74,27 +74,18 @@ struct ScaleMin {
   }
 };
 
-// Adds sub-block b to the sums of a superblock; weights(g) are the weights of its group g, act its activations. So few
-// groups at a time that their dots have 16 bits: then VPDPWSSD scales and adds them at once, their upper halves being
-// nothing but signs, which meet the scale's zeros.
-template <int M, int kTogether, class Weights>
+// Adds sub-block b to the sums of a superblock; weights(g) are the weights of its group g, act its activations.
+template <int M, class Weights>
 NEXTN_INLINE void add_sub_block(const Weights& weights, int b, const ScaleMin& s, const Acts& act, __m512i (&total)[M],
                                 __m512i (&mins)[M]) {
   const __m512i scale = s.scale(b), min = s.min(b);
+  __m512i sums[M] = {};
+  dots<M>(weights, act, 0, kGroups, sums);
   NEXTN_UNROLL
-  for (int g = 0; g < kGroups; g += kTogether) {
-    __m512i d[M] = {};
-    NEXTN_UNROLL
-    for (int i = g; i < g + kTogether; i++) {
-      const __m512i w = weights(i);
-      NEXTN_UNROLL
-      for (int m = 0; m < M; m++) add_dots(d[m], w, act.q + m * act.k + 4 * i);
-    }
-    NEXTN_UNROLL
-    for (int m = 0; m < M; m++) add_pairs(total[m], d[m], scale);
+  for (int m = 0; m < M; m++) {
+    total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(sums[m], scale));
+    add_pairs(mins[m], min, act.sum + m * act.k_sum);
   }
-  NEXTN_UNROLL
-  for (int m = 0; m < M; m++) add_pairs(mins[m], min, act.sum + m * act.k_sum);
 }
 
 template <int M>
@@ -116,7 +107,6 @@ struct ScaledAndShifted : Super<ScaledAndShifted> {
 
 struct Q4_K : ScaledAndShifted {
   static constexpr int kBytes = 144 * kTileRows;
-  static constexpr int kTogether = 4;  // 16 weights of up to 15 times 127
 
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const uint8_t* qs = super + 16 * kTileRows + b / 2 * kGroups * kWord;
@@ -136,9 +126,9 @@ struct Q4_K : ScaledAndShifted {
       prefetch<kBytes, 4, M == 1>(super, c);
       const __m512i nibble = _mm512_set1_epi8(15);
       const auto low = [&](int g) { return _mm512_and_si512(word_at(qs + g * kWord), nibble); };
-      add_sub_block<M, kTogether>(low, 2 * c, s, act.from(64 * c), total, mins);
+      add_sub_block<M>(low, 2 * c, s, act.from(64 * c), total, mins);
       const auto high = [&](int g) { return _mm512_and_si512(_mm512_srli_epi16(word_at(qs + g * kWord), 4), nibble); };
-      add_sub_block<M, kTogether>(high, 2 * c + 1, s, act.from(64 * c + 32), total, mins);
+      add_sub_block<M>(high, 2 * c + 1, s, act.from(64 * c + 32), total, mins);
     }
     add_superblock<M>(super, act, total, mins, acc);
   }
@@ -146,7 +136,6 @@ struct Q4_K : ScaledAndShifted {
 
 struct Q5_K : ScaledAndShifted {
   static constexpr int kBytes = 176 * kTileRows;
-  static constexpr int kTogether = 2;  // 8 weights of up to 31 times 127
 
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
     const uint8_t* qh = super + 16 * kTileRows;
@@ -173,11 +162,11 @@ struct Q5_K : ScaledAndShifted {
       const auto low = [&](int g) {
         return join(word_at(qs + g * kWord), _mm512_rolv_epi32(word_at(qh + g * kWord), turn), 0x1f);
       };
-      add_sub_block<M, kTogether>(low, b, s, act.from(32 * b), total, mins);
+      add_sub_block<M>(low, b, s, act.from(32 * b), total, mins);
       const auto high = [&](int g) {
         return join(shift<-4>(word_at(qs + g * kWord)), _mm512_rolv_epi32(word_at(qh + g * kWord), turn_odd), 0x1f);
       };
-      add_sub_block<M, kTogether>(high, b + 1, s, act.from(32 * b + 32), total, mins);
+      add_sub_block<M>(high, b + 1, s, act.from(32 * b + 32), total, mins);
     }
     add_superblock<M>(super, act, total, mins, acc);
   }
@@ -207,8 +196,8 @@ struct Q6_K : Super<Q6_K> {
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
       const Three three(super, b / 4, g);
-      w.v[g] = join(_mm512_srl_epi16(three.low[b % 2], right),
-                    _mm512_slli_epi16(_mm512_srl_epi16(three.high, left), 4), 0x3f);
+      w.v[g] = join(_mm512_srl_epi16(three.low[b % 2], right), _mm512_slli_epi16(_mm512_srl_epi16(three.high, left), 4),
+                    0x3f);
     }
   }
   NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
@@ -229,7 +218,7 @@ struct Q6_K : Super<Q6_K> {
     NEXTN_UNROLL
     for (int g = 0; g < kGroups / 2; g++) {
       const Three three(super, half, kGroups / 2 * i + g);
-      const auto add = [&](__m512i (&to)[M], int part, __m512i w) {
+      const auto add = [&](__m512i(&to)[M], int part, __m512i w) {
         NEXTN_UNROLL
         for (int m = 0; m < M; m++) add_dots(to[m], w, act.q + m * act.k + 128 * half + 32 * part + 16 * i + 4 * g);
       };
