@@ -175,16 +175,13 @@ struct Q5_K : ScaledAndShifted {
 struct Q6_K : Super<Q6_K> {
   static constexpr int kBytes = 210 * kTileRows, kOffset = 32;
 
-  // The three words of group g of a half superblock; a part of it are the 32 inputs that take bits 2P and 2P + 1 of qh.
+  // The three words of a group of four times 4 inputs. A part of a half superblock are the 32 inputs that take bits 2P
+  // and 2P + 1 of qh.
   struct Three {
     __m512i high, low[2];
 
-    NEXTN_INLINE_MEMBER Three(const uint8_t* super, int half, int g) {
-      const uint8_t* const at = super + 18 * kTileRows + (half * kGroups + g) * 3 * kWord;
-      high = word_at(at);
-      low[0] = word_at(at + kWord);
-      low[1] = word_at(at + 2 * kWord);
-    }
+    NEXTN_INLINE_MEMBER explicit Three(const uint8_t* at)
+        : high(word_at(at)), low{word_at(at + kWord), word_at(at + 2 * kWord)} {}
     template <int P>
     NEXTN_INLINE_MEMBER __m512i part() const {
       return join(shift<P / 2 * -4>(low[P % 2]), shift<4 - 2 * P>(high), 0x3f);
@@ -192,35 +189,46 @@ struct Q6_K : Super<Q6_K> {
   };
 
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
+    const uint8_t* const words = super + 18 * kTileRows + b / 4 * kGroups * 3 * kWord;
     const __m128i right = _mm_cvtsi32_si128(b % 4 / 2 * 4), left = _mm_cvtsi32_si128(b % 4 * 2);
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
-      const Three three(super, b / 4, g);
+      const Three three(words + g * 3 * kWord);
       w.v[g] = join(_mm512_srl_epi16(three.low[b % 2], right), _mm512_slli_epi16(_mm512_srl_epi16(three.high, left), 4),
                     0x3f);
     }
   }
+  NEXTN_INLINE __m512i scale_at(const uint8_t* scale) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(scale)));
+  }
   NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
-    const __m128i* scales = reinterpret_cast<const __m128i*>(super + (2 + 2 * b + i) * kTileRows);
-    return _mm512_cvtepi8_epi32(_mm_loadu_si128(scales));
+    return scale_at(super + (2 + 2 * b + i) * kTileRows);
   }
 
-  // Inputs 16i .. 16i + 15 of part P, or (kParts) of all four.
+  // The first or the last 16 inputs of every part of a half superblock: their words, and for part 0 the scales, the
+  // activations and -32 times the sums of these, 16 of them a row.
+  struct Quarter {
+    const uint8_t *words, *scales;
+    const int8_t* q;
+    int64_t k;
+    const int32_t* bias;
+  };
+
+  // Part P of a quarter, or (kParts) all four.
   template <int M, int P, int kParts>
-  NEXTN_INLINE void add_parts(const uint8_t* super, int half, int i, const int32_t (&bias)[M][16], const Acts& act,
-                              __m512i (&total)[M]) {
+  NEXTN_INLINE void add_parts(const Quarter& quarter, __m512i (&total)[M]) {
     __m512i sums[kParts][M];
     NEXTN_UNROLL
     for (int p = 0; p < kParts; p++) {
       NEXTN_UNROLL
-      for (int m = 0; m < M; m++) sums[p][m] = _mm512_set1_epi32(bias[m][2 * (4 * half + P + p) + i]);
+      for (int m = 0; m < M; m++) sums[p][m] = _mm512_set1_epi32(quarter.bias[m * 16 + 2 * (P + p)]);
     }
     NEXTN_UNROLL
     for (int g = 0; g < kGroups / 2; g++) {
-      const Three three(super, half, kGroups / 2 * i + g);
+      const Three three(quarter.words + g * 3 * kWord);
       const auto add = [&](__m512i(&to)[M], int part, __m512i w) {
         NEXTN_UNROLL
-        for (int m = 0; m < M; m++) add_dots(to[m], w, act.q + m * act.k + 128 * half + 32 * part + 16 * i + 4 * g);
+        for (int m = 0; m < M; m++) add_dots(to[m], w, quarter.q + m * quarter.k + 32 * part + 4 * g);
       };
       add(sums[0], P, three.part<P>());
       if constexpr (kParts == 4) {
@@ -231,7 +239,7 @@ struct Q6_K : Super<Q6_K> {
     }
     NEXTN_UNROLL
     for (int p = 0; p < kParts; p++) {
-      const __m512i by = scale(super, 4 * half + P + p, i);
+      const __m512i by = scale_at(quarter.scales + 2 * (P + p) * kTileRows);
       NEXTN_UNROLL
       for (int m = 0; m < M; m++) total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(sums[p][m], by));
     }
@@ -245,18 +253,23 @@ struct Q6_K : Super<Q6_K> {
       const __m256i sum = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(act.sum + m * act.k_sum));
       _mm512_store_si512(bias[m], _mm512_mullo_epi32(_mm512_cvtepi16_epi32(sum), _mm512_set1_epi32(-32)));
     }
+    Quarter quarter = {super + 18 * kTileRows, super + 2 * kTileRows, act.q, act.k, bias[0]};
     __m512i total[M] = {};
     for (int j = 0; j < 4; j++) {
-      prefetch<kBytes, 4, M <= 2>(super, j);
-      const int half = j / 2, i = j % 2;
+      prefetch<kBytes, 4, M == 1>(super, j);
       if constexpr (M <= 4) {  // so few rows that the sums of all parts fit the registers
-        add_parts<M, 0, 4>(super, half, i, bias, act, total);
+        add_parts<M, 0, 4>(quarter, total);
       } else {
-        add_parts<M, 0, 1>(super, half, i, bias, act, total);
-        add_parts<M, 1, 1>(super, half, i, bias, act, total);
-        add_parts<M, 2, 1>(super, half, i, bias, act, total);
-        add_parts<M, 3, 1>(super, half, i, bias, act, total);
+        add_parts<M, 0, 1>(quarter, total);
+        add_parts<M, 1, 1>(quarter, total);
+        add_parts<M, 2, 1>(quarter, total);
+        add_parts<M, 3, 1>(quarter, total);
       }
+      const int past = j % 2;  // the half superblock; else to the other 16 inputs of each part
+      quarter.words += kGroups / 2 * 3 * kWord;
+      quarter.scales += (1 + 6 * past) * kTileRows;
+      quarter.q += 16 + 96 * past;
+      quarter.bias += 1 + 6 * past;
     }
     add_scaled<M>(total, act, halves_at(super), acc);
   }
