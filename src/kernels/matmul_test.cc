@@ -256,7 +256,7 @@ TEST_P(IntegerMatmul, QuantsAtTheEndsOfTheirRanges) {
       double expected = 0;
       for (float value : w) expected += static_cast<double>(value) * act;
       for (const KernelTable* table : tables()) {
-        for (int m : {1, 8}) {
+        for (int m : {1, 4, 8}) {
           for (float y : p.run(*table, 0, m))
             ASSERT_EQ(y, static_cast<float>(expected)) << table->isa << " " << weight << " " << act;
         }

@@ -21,7 +21,7 @@ struct Field {
   Form form = Form::kPlain;  // else the unit is 4 and the step 1
   uint16_t step = 1;
 };
-constexpr Field woven(uint16_t offset) {  // into the words of two others
+constexpr Field woven(uint16_t offset) {  // whose words take turns with those of two others
   return {offset, 4, 8, Form::kPlain, 3};
 }
 
@@ -205,14 +205,14 @@ void for_each_field(const Layout& layout, int64_t k, const Move& move) {
   for (int64_t block = 0; block < k / layout.block_values; block++) {
     const int64_t row = block * layout.block_bytes;
     int64_t tile = kTileRows * row;
-    int turn = 0;
+    int place = 0;  // among those that take turns
     for (const Field& field : layout.fields) {
       if (field.count == 0) break;
       const int64_t word = kTileRows * field.unit;
-      move(row + field.offset, tile + turn * word, field);
-      if (++turn < field.step) continue;
+      move(row + field.offset, tile + place * word, field);
+      if (++place < field.step) continue;
       tile += word * field.count * field.step;
-      turn = 0;
+      place = 0;
     }
   }
 }
@@ -268,7 +268,7 @@ void gather_units(uint8_t* words, const uint8_t* rows, size_t row_bytes, int cou
   }
 }
 
-// Either, by their number.
+// Either, by their number; `step` is not for so few.
 template <class Unit>
 void transpose(uint8_t* words, const uint8_t* rows, size_t row_bytes, int count, int step = 1) {
   if (static_cast<size_t>(count) * sizeof(Unit) < 8) return gather_units<Unit>(words, rows, row_bytes, count);
@@ -318,7 +318,7 @@ void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_r
     int64_t fetched = 0;
     for_each_field(layout_of(format), k, [=, &fetched](int64_t in_row, int64_t in_tile, const Field& field) {
       // Sixteen rows read block by block are more streams than a prefetcher follows.
-      const int64_t packed = in_tile + kTileRows * field.unit * field.count * field.step;
+      const int64_t packed = in_tile + kTileRows * field.unit * field.count;
       for (; next != nullptr && fetched < packed; fetched += 64) __builtin_prefetch(next + fetched);
       transpose_field(tile + in_tile, rows + in_row, row_bytes, field, file_row - in_row);
     });

@@ -139,6 +139,8 @@ TEST(Pack, BytesStandWhereTheHeaderSays) {
   EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 128 + 6), 32 + 256 + 3 * 64 + 6 * 4 + 2);         // qh[6]
   EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 128 + 32), 32 + 256 + 24 * 64 + 6 * 4);           // qh[32]
   EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 5), 32 + 256 + 4 * 64 + 6 * 4 + 1);               // ql[5]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 32), 32 + 256 + 2 * 64 + 6 * 4);                  // ql[32]
+  EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 64), 32 + 256 + 25 * 64 + 6 * 4);                 // ql[64]
   EXPECT_EQ(place(PackFormat::kQ6_K, 256, 6, 127), 32 + 256 + 47 * 64 + 6 * 4 + 3);            // ql[127]
   EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 3), 2176 + 32 + 4 * 2 + 1);               // scales_h
   EXPECT_EQ(place(PackFormat::kIQ4_XS, 512, 4, 136 + 4 + 3), 2176 + 64 + 3 * 16 + 4);          // scales_l[3]

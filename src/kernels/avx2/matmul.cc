@@ -205,8 +205,8 @@ struct Q6_K {
     const uint8_t* scales = super + 2 * kTileRows + 2 * b * kTileRows;
     prefetch<kBytes, 8>(super, b);
     auto weights = [&](int g, int h) {
-      const int at = 3 * g * kWord + h * 32;
-      return join(shift<P / 2 * -4>(load(ql + at)), shift<4 - 2 * P>(load(qh + at)), 0x30);
+      const int word = 3 * g * kWord + h * 32;
+      return join(shift<P / 2 * -4>(load(ql + word)), shift<4 - 2 * P>(load(qh + word)), 0x30);
     };
     __m256i both[2], twice[2];  // the scales of the first and the second 16 inputs side by side
     Ints<M> pairs;

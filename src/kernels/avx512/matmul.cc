@@ -14,7 +14,7 @@ struct Q8_0 {
 
   template <int M>
   NEXTN_INLINE void add_block(const uint8_t* block, const Acts& act, __m512 (&acc)[M]) {
-    prefetch<kBytes, 1, M <= 2>(block, 0);
+    prefetch<kBytes, 1, M <= 2>(block, 0);  // two rows gain, too (bench/LOG.md P1)
     const __m512 d = halves_at(block);
     __m512i s[M];
     bias<M, 128>(act, s);
@@ -174,28 +174,16 @@ struct Q5_K : ScaledAndShifted {
 
 struct Q6_K : Super<Q6_K> {
   static constexpr int kBytes = 210 * kTileRows, kOffset = 32;
-
-  // The three words of a group of four times 4 inputs. A part of a half superblock are the 32 inputs that take bits 2P
-  // and 2P + 1 of qh.
-  struct Three {
-    __m512i high, low[2];
-
-    NEXTN_INLINE_MEMBER explicit Three(const uint8_t* at)
-        : high(word_at(at)), low{word_at(at + kWord), word_at(at + 2 * kWord)} {}
-    template <int P>
-    NEXTN_INLINE_MEMBER __m512i part() const {
-      return join(shift<P / 2 * -4>(low[P % 2]), shift<4 - 2 * P>(high), 0x3f);
-    }
-  };
+  static constexpr int kThree = 3 * kWord;  // a word of qh, and two of ql that go with it
 
   NEXTN_INLINE void weights(const uint8_t* super, int b, Words& w) {
-    const uint8_t* const words = super + 18 * kTileRows + b / 4 * kGroups * 3 * kWord;
-    const __m128i right = _mm_cvtsi32_si128(b % 4 / 2 * 4), left = _mm_cvtsi32_si128(b % 4 * 2);
+    const uint8_t* const high = super + 18 * kTileRows + b / 4 * kGroups * kThree;
+    const uint8_t* const low = high + (1 + b % 2) * kWord;
+    const __m128i low_count = _mm_cvtsi32_si128(b % 4 / 2 * 4), high_count = _mm_cvtsi32_si128(b % 4 * 2);
     NEXTN_UNROLL
     for (int g = 0; g < kGroups; g++) {
-      const Three three(words + g * 3 * kWord);
-      w.v[g] = join(_mm512_srl_epi16(three.low[b % 2], right), _mm512_slli_epi16(_mm512_srl_epi16(three.high, left), 4),
-                    0x3f);
+      w.v[g] = join(_mm512_srl_epi16(word_at(low + g * kThree), low_count),
+                    _mm512_slli_epi16(_mm512_srl_epi16(word_at(high + g * kThree), high_count), 4), 0x3f);
     }
   }
   NEXTN_INLINE __m512i scale_at(const uint8_t* scale) {
@@ -203,6 +191,12 @@ struct Q6_K : Super<Q6_K> {
   }
   NEXTN_INLINE __m512i scale(const uint8_t* super, int b, int i) {
     return scale_at(super + (2 + 2 * b + i) * kTileRows);
+  }
+
+  // Part P of a half superblock: the 32 inputs that take bits 2P and 2P + 1 of qh. Four of them, out of three words.
+  template <int P>
+  NEXTN_INLINE __m512i part(__m512i high, const __m512i (&low)[2]) {
+    return join(shift<P / 2 * -4>(low[P % 2]), shift<4 - 2 * P>(high), 0x3f);
   }
 
   // The first or the last 16 inputs of every part of a half superblock: their words, and for part 0 the scales, the
@@ -214,35 +208,34 @@ struct Q6_K : Super<Q6_K> {
     const int32_t* bias;
   };
 
-  // Part P of a quarter, or (kParts) all four.
-  template <int M, int P, int kParts>
+  // Adds the parts P of a quarter.
+  template <int M, int... P>
   NEXTN_INLINE void add_parts(const Quarter& quarter, __m512i (&total)[M]) {
-    __m512i sums[kParts][M];
-    NEXTN_UNROLL
-    for (int p = 0; p < kParts; p++) {
+    __m512i sums[sizeof...(P)][M];
+    int i = 0;
+    const auto begin = [&](__m512i(&to)[M], int p) {
       NEXTN_UNROLL
-      for (int m = 0; m < M; m++) sums[p][m] = _mm512_set1_epi32(quarter.bias[m * 16 + 2 * (P + p)]);
-    }
+      for (int m = 0; m < M; m++) to[m] = _mm512_set1_epi32(quarter.bias[m * 16 + 2 * p]);
+    };
+    (begin(sums[i++], P), ...);
     NEXTN_UNROLL
     for (int g = 0; g < kGroups / 2; g++) {
-      const Three three(quarter.words + g * 3 * kWord);
-      const auto add = [&](__m512i(&to)[M], int part, __m512i w) {
+      const uint8_t* const at = quarter.words + g * kThree;
+      const __m512i high = word_at(at), low[2] = {word_at(at + kWord), word_at(at + 2 * kWord)};
+      const auto add = [&](__m512i(&to)[M], int p, __m512i w) {
         NEXTN_UNROLL
-        for (int m = 0; m < M; m++) add_dots(to[m], w, quarter.q + m * quarter.k + 32 * part + 4 * g);
+        for (int m = 0; m < M; m++) add_dots(to[m], w, quarter.q + m * quarter.k + 32 * p + 4 * g);
       };
-      add(sums[0], P, three.part<P>());
-      if constexpr (kParts == 4) {
-        add(sums[1], 1, three.part<1>());
-        add(sums[2], 2, three.part<2>());
-        add(sums[3], 3, three.part<3>());
-      }
+      i = 0;
+      (add(sums[i++], P, part<P>(high, low)), ...);
     }
-    NEXTN_UNROLL
-    for (int p = 0; p < kParts; p++) {
-      const __m512i by = scale_at(quarter.scales + 2 * (P + p) * kTileRows);
+    const auto end = [&](const __m512i(&dots)[M], int p) {
+      const __m512i by = scale_at(quarter.scales + 2 * p * kTileRows);
       NEXTN_UNROLL
-      for (int m = 0; m < M; m++) total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(sums[p][m], by));
-    }
+      for (int m = 0; m < M; m++) total[m] = _mm512_add_epi32(total[m], _mm512_mullo_epi32(dots[m], by));
+    };
+    i = 0;
+    (end(sums[i++], P), ...);
   }
 
   template <int M>
@@ -258,15 +251,15 @@ struct Q6_K : Super<Q6_K> {
     for (int j = 0; j < 4; j++) {
       prefetch<kBytes, 4, M == 1>(super, j);
       if constexpr (M <= 4) {  // so few rows that the sums of all parts fit the registers
-        add_parts<M, 0, 4>(quarter, total);
+        add_parts<M, 0, 1, 2, 3>(quarter, total);
       } else {
-        add_parts<M, 0, 1>(quarter, total);
-        add_parts<M, 1, 1>(quarter, total);
-        add_parts<M, 2, 1>(quarter, total);
-        add_parts<M, 3, 1>(quarter, total);
+        add_parts<M, 0>(quarter, total);
+        add_parts<M, 1>(quarter, total);
+        add_parts<M, 2>(quarter, total);
+        add_parts<M, 3>(quarter, total);
       }
       const int past = j % 2;  // the half superblock; else to the other 16 inputs of each part
-      quarter.words += kGroups / 2 * 3 * kWord;
+      quarter.words += kGroups / 2 * kThree;
       quarter.scales += (1 + 6 * past) * kTileRows;
       quarter.q += 16 + 96 * past;
       quarter.bias += 1 + 6 * past;

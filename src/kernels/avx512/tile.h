@@ -20,8 +20,8 @@
 namespace nextn::avx512 {
 
 constexpr int kWord = 64;  // bytes of a word of 4-byte groups
-// Bytes ahead in the stream of weights, and into the second level only: into the first, Q6_K runs at half the speed
-// (bench/LOG.md M2-M7).
+// Bytes ahead in the stream of weights, and into the second level only: into the first is slower (bench/LOG.md M2-M7,
+// P1).
 constexpr int kPrefetch = 6144;
 constexpr int kGroups = 32 / 4;  // 4-byte groups of 32 inputs
 
@@ -37,13 +37,13 @@ NEXTN_INLINE __m512 halves_at(const uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 // The lines that stand kPrefetch ahead of part `part` of `parts` of a block; in the order of addresses, whatever the
-// order in which the block is read. kFewRows: every third of them, for a kernel so fast that its loads alone keep as
-// many misses under way as a core can have (bench/LOG.md X1).
-template <int bytes, int parts, bool kFewRows = false>
+// order in which the block is read. kSparse: every third of a part's from its first on, for a kernel so fast that its
+// loads alone keep as many misses under way as a core can have (bench/LOG.md P1).
+template <int bytes, int parts, bool kSparse = false>
 NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
   constexpr int lines = (bytes + 64 * parts - 1) / (64 * parts);
   NEXTN_UNROLL
-  for (int i = 0; i < lines; i += kFewRows ? 3 : 1) {
+  for (int i = 0; i < lines; i += kSparse ? 3 : 1) {
     _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetch + (part * lines + i) * 64, _MM_HINT_T1);
   }
 }
@@ -76,10 +76,7 @@ NEXTN_INLINE void add_dots(__m512i& sum, __m512i weights, const int8_t* four) {
 #endif
 }
 
-// sum += each lane's two 16-bit halves times the same two numbers, or times those of `pairs`.
-NEXTN_INLINE void add_pairs(__m512i& sum, __m512i halves, __m512i pairs) {
-  sum = _mm512_dpwssd_epi32(sum, halves, pairs);
-}
+// sum += each lane's two 16-bit halves times the same two numbers.
 NEXTN_INLINE void add_pairs(__m512i& sum, __m512i halves, const int16_t* two) {
   struct [[gnu::packed, gnu::may_alias]] Two {
     int32_t v;
