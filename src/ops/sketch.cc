@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/profile.h"
+
 namespace nextn::ops {
 
 namespace {
@@ -100,6 +102,7 @@ void Sketch::first_look(Ctx& ctx, float* best, const TensorView& x, int64_t n_ti
   }
   const int64_t n = std::min(n_tiles_, (n_tiles + kTilesOfOne - 1) / kTilesOfOne),
                 n_more = static_cast<int64_t>(more.size());
+  const OpTimer timer(ctx, "first_look", static_cast<double>((n + n_more) * kSketchRows * k_ / 8));
   const int n_tasks = tasks(n, kRun);
   const auto look_at = [&](int64_t first, int64_t end) {
     for (size_t i = 0; i < n_looks; i++) ctx.kernels.sketch(looks_[i], first, end);
