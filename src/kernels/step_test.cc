@@ -269,6 +269,7 @@ TEST(ArgMax, FindsTheFirstOfTheLargestAndAnyNan) {
 // ------------------------------------------------------------------------------------------------ delta rule
 
 constexpr int kMaxRows = 7;
+constexpr int kPromptRows = 30;  // so many that several blocks of columns may be taken at once
 
 // A sequence of rows for one value head and what a call on some of them needs.
 struct Delta {
@@ -277,8 +278,8 @@ struct Delta {
         dv(dv),
         stride(2 * dk + dv + 3),
         state(static_cast<size_t>(dk) * dv, random, fill),
-        qkv(static_cast<size_t>(kMaxRows) * stride, random, fill),
-        gates(2 * kMaxRows) {
+        qkv(static_cast<size_t>(kPromptRows) * stride, random, fill),
+        gates(2 * kPromptRows) {
     for (size_t i = 0; i < qkv.size(); i++) {
       if (fill == Fill::kUsual) qkv[i] /= std::sqrt(static_cast<float>(dk));
     }
@@ -305,7 +306,7 @@ struct Delta {
 };
 
 struct DeltaResult {
-  explicit DeltaResult(const Delta& d) : state(d.state), o(kMaxRows * d.out_stride(), kUntouched) {}
+  explicit DeltaResult(const Delta& d) : state(d.state), o(kPromptRows * d.out_stride(), kUntouched) {}
 
   // Replays rows [replay, first), then runs rows [first, last); of all these the first n_kept stay.
   void run(const KernelTable& table, const Delta& d, int replay, int first, int last, int n_kept) {
@@ -347,6 +348,27 @@ TEST(DeltaRule, EveryTableGivesTheBitsOfTheScalarTwin) {
               ASSERT_TRUE(same_bits(out, expected)) << table->isa << " dk " << dk << " replay " << replay << " rows "
                                                     << n << " kept " << n_kept << " fill " << static_cast<int>(fill);
             }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(DeltaRule, APromptGivesTheBitsOfTheScalarTwin) {
+  std::mt19937 random(12);
+  for (const int dk : {16, 128, 256}) {
+    for (int dv = 16; dv <= 128; dv += 16) {
+      const Delta d(dk, random, Fill::kUsual, dv);
+      for (const int replay : {0, 2}) {
+        for (const int n_kept : {0, replay, kPromptRows - 3, kPromptRows}) {
+          DeltaResult expected(d);
+          expected.run(scalar::kernels(), d, 0, replay, kPromptRows, n_kept);
+          for (const KernelTable* table : tables_with_own(&KernelTable::delta_rule)) {
+            DeltaResult out(d);
+            out.run(*table, d, 0, replay, kPromptRows, n_kept);
+            ASSERT_TRUE(same_bits(out, expected))
+                << table->isa << " dk " << dk << " dv " << dv << " replay " << replay << " kept " << n_kept;
           }
         }
       }

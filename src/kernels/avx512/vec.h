@@ -23,6 +23,10 @@ static inline Vec load(const float* p) {
 static inline void prefetch(const float* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
 }
+// To the second level of cache only.
+static inline void prefetch_far(const float* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
+}
 static inline void store(float* p, Vec a) {
   _mm512_storeu_ps(p, a.v);
 }
