@@ -318,7 +318,7 @@ void pack_tile(PackFormat format, const uint8_t* rows, size_t row_bytes, int n_r
     int64_t fetched = 0;
     for_each_field(layout_of(format), k, [=, &fetched](int64_t in_row, int64_t in_tile, const Field& field) {
       // Sixteen rows read block by block are more streams than a prefetcher follows.
-      const int64_t packed = in_tile + kTileRows * field.unit * field.count;
+      const int64_t packed = in_tile + kTileRows * field.unit * ((field.count - 1) * field.step + 1);
       for (; next != nullptr && fetched < packed; fetched += 64) __builtin_prefetch(next + fetched);
       transpose_field(tile + in_tile, rows + in_row, row_bytes, field, file_row - in_row);
     });

@@ -92,6 +92,9 @@ void Sketch::measure_columns(Ctx& ctx, const Weight& w, float* mean) noexcept {
 // A task looks at its tiles for one row after the other: they come from memory once.
 void Sketch::first_look(Ctx& ctx, float* best, const TensorView& x, int64_t n_tiles, std::span<const int32_t> more,
                         bool* finite) noexcept {
+  const int64_t n = std::min(n_tiles_, (n_tiles + kTilesOfOne - 1) / kTilesOfOne),
+                n_more = static_cast<int64_t>(more.size());
+  const OpTimer timer(ctx, "first_look", static_cast<double>((n + n_more) * kSketchRows * k_ / 8));
   size_t n_looks = 0;
   for (int64_t r = 0; r < x.rows; r++) {
     SketchArgs& look = looks_[n_looks];
@@ -100,9 +103,6 @@ void Sketch::first_look(Ctx& ctx, float* best, const TensorView& x, int64_t n_ti
                                   scales_.as<int16_t>() + k_ / kSketchBlock * r, &look.query);
     n_looks += finite[r];
   }
-  const int64_t n = std::min(n_tiles_, (n_tiles + kTilesOfOne - 1) / kTilesOfOne),
-                n_more = static_cast<int64_t>(more.size());
-  const OpTimer timer(ctx, "first_look", static_cast<double>((n + n_more) * kSketchRows * k_ / 8));
   const int n_tasks = tasks(n, kRun);
   const auto look_at = [&](int64_t first, int64_t end) {
     for (size_t i = 0; i < n_looks; i++) ctx.kernels.sketch(looks_[i], first, end);

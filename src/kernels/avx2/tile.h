@@ -21,8 +21,7 @@
 namespace nextn::avx2 {
 
 constexpr int kWord = 64;  // bytes of a word of 4-byte groups of 16 rows; 32 of them belong to one half
-// Bytes ahead in the stream of weights, and into the second level only: into the first, Q6_K runs at half the speed
-// (bench/LOG.md M2-M7).
+// Bytes ahead in the stream of weights, and into the second level only (bench/LOG.md M2-M7).
 constexpr int kPrefetch = 6144;
 constexpr int kGroups = 32 / 4;  // 4-byte groups of 32 inputs
 

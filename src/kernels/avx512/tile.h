@@ -37,7 +37,7 @@ NEXTN_INLINE __m512 halves_at(const uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 // The lines that stand kPrefetch ahead of part `part` of `parts` of a block; in the order of addresses, whatever the
-// order in which the block is read. kSparse: every third of a part's from its first on, for a kernel so fast that its
+// order in which the block is read. kSparse: the first of every three of a part's, for a kernel so fast that its
 // loads alone keep as many misses under way as a core can have (bench/LOG.md P1).
 template <int bytes, int parts, bool kSparse = false>
 NEXTN_INLINE void prefetch(const uint8_t* block, int part) {
