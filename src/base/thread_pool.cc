@@ -13,24 +13,32 @@ namespace {
 // About 20 microseconds: longer than the gap between two ops of a step, shorter than a scheduler's time slice.
 constexpr int kSpins = 2000;
 
-}  // namespace
-
-void spin_until(const std::atomic<int>& value, int wanted) noexcept {
-  for (int spin = 0; value.load(std::memory_order_acquire) != wanted; spin++) {
-    if (spin < kSpins) {
-      _mm_pause();
-    } else {
-      std::this_thread::yield();
-    }
+// Between two looks at what another thread will change.
+void pause(int n_looks) noexcept {
+  if (n_looks < kSpins) {
+    _mm_pause();
+  } else {
+    std::this_thread::yield();
   }
 }
 
-ThreadPool::ThreadPool(int n_threads, const std::function<void(int thread)>& on_start) {
+bool has_more(uint64_t tiles) noexcept {
+  return static_cast<uint32_t>(tiles) < tiles >> 32;
+}
+
+}  // namespace
+
+void spin_until(const std::atomic<int>& value, int wanted) noexcept {
+  for (int spin = 0; value.load(std::memory_order_acquire) != wanted; spin++) pause(spin);
+}
+
+ThreadPool::ThreadPool(int n_threads, const std::function<void(int thread)>& on_start)
+    : shares_(static_cast<size_t>(std::max(1, n_threads))) {
   try {
     for (int i = 1; i < n_threads; i++) {
       workers_.emplace_back([this, on_start, i] {
         if (on_start) on_start(i);
-        work();
+        work(i);
       });
     }
     if (on_start) on_start(0);
@@ -54,41 +62,59 @@ void ThreadPool::stop() noexcept {
   workers_.clear();
 }
 
-void ThreadPool::take_tiles() noexcept {
-  for (;;) {
-    const uint64_t t = tiles_.fetch_add(1, std::memory_order_acquire);
-    if (static_cast<uint32_t>(t) >= t >> 32) return;
-    call_(fn_, static_cast<int>(static_cast<uint32_t>(t)));
-    unfinished_.fetch_sub(1, std::memory_order_release);
+// A worker that comes late to a job that is over cannot take its count for that of the next one: both are one word.
+bool ThreadPool::take_tile(Share& share) noexcept {
+  const uint64_t tiles = share.tiles.fetch_add(1, std::memory_order_acquire);
+  if (!has_more(tiles)) return false;
+  share.call(share.fn, static_cast<int>(static_cast<uint32_t>(tiles)));
+  return true;
+}
+
+void ThreadPool::take_tiles(int thread) noexcept {
+  Share& own = shares_[static_cast<size_t>(thread)];
+  const auto finished = [&](uint32_t n) {
+    own.n_finished.store(own.n_finished.load(std::memory_order_relaxed) + n, std::memory_order_release);
+  };
+  uint32_t n = 0;
+  while (take_tile(own)) n++;
+  if (n > 0) finished(n);
+  const size_t n_shares = shares_.size();
+  for (size_t i = 1; i < n_shares; i++) {
+    Share& other = shares_[(static_cast<size_t>(thread) + i) % n_shares];
+    while (has_more(other.tiles.load(std::memory_order_relaxed)) && take_tile(other)) finished(1);
   }
 }
 
 void ThreadPool::run_job(int n_tiles, Call call, const void* fn) noexcept {
-  call_ = call;
-  fn_ = fn;
-  unfinished_.store(n_tiles, std::memory_order_relaxed);
-  tiles_.store(static_cast<uint64_t>(n_tiles) << 32, std::memory_order_release);
-  n_jobs_.fetch_add(1, std::memory_order_release);
+  const auto first = [&](size_t thread) { return static_cast<uint64_t>(n_tiles) * thread / shares_.size(); };
+  for (size_t i = shares_.size(); i-- > 0;) {  // the caller's own at last
+    shares_[i].call = call;
+    shares_[i].fn = fn;
+    shares_[i].tiles.store(first(i + 1) << 32 | first(i), std::memory_order_release);
+  }
+  n_jobs_.fetch_add(1);
   n_jobs_.notify_all();
-  take_tiles();
-  spin_until(unfinished_, 0);
+  n_posted_ += static_cast<uint32_t>(n_tiles);
+  take_tiles(0);
+  for (int spin = 0;; spin++) {
+    uint32_t n_finished = 0;
+    for (const Share& share : shares_) n_finished += share.n_finished.load(std::memory_order_acquire);
+    if (n_finished == n_posted_) return;
+    pause(spin);
+  }
 }
 
-void ThreadPool::work() noexcept {
-  uint32_t seen = 0;
+void ThreadPool::work(int thread) noexcept {
+  const Share& own = shares_[static_cast<size_t>(thread)];
+  const auto is_posted = [&] { return has_more(own.tiles.load(std::memory_order_acquire)); };
   for (;;) {
-    uint32_t now = n_jobs_.load(std::memory_order_acquire);
-    for (int spin = 0; now == seen && spin < kSpins; spin++) {
-      _mm_pause();
-      now = n_jobs_.load(std::memory_order_acquire);
+    for (int spin = 0; spin < kSpins && !is_posted(); spin++) _mm_pause();
+    if (!is_posted()) {
+      const uint32_t seen = n_jobs_.load();
+      if (stopping_.load()) return;
+      if (!is_posted()) n_jobs_.wait(seen);
     }
-    while (now == seen) {
-      n_jobs_.wait(seen, std::memory_order_acquire);
-      now = n_jobs_.load(std::memory_order_acquire);
-    }
-    seen = now;
-    if (stopping_.load()) return;
-    take_tiles();
+    take_tiles(thread);
   }
 }
 

@@ -1,8 +1,11 @@
-// A fixed team of threads for the ops of a step. Work is a number of tiles that threads take one after another from an
-// atomic counter, because the cores of a shared machine are not equally fast; which thread runs a tile never matters
-// for the result. Workers spin for some microseconds between ops and then sleep.
+// A fixed team of threads for the ops of a step. Every thread has a share of an op's tiles, the same part of them in
+// every op, so that what a thread has written is what it reads next: cores far from each other pay for every line they
+// pass on. Who is done with its share takes what is left of the others', because the cores of a shared machine are not
+// equally fast; which thread runs a tile never matters for the result. Workers spin for some microseconds between ops
+// and then sleep.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -24,8 +27,9 @@ class ThreadPool {
 
   int n_threads() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls fn(tile) for every tile in [0, n_tiles), spread over the team, and returns when all are done. `fn` must not
-  // throw. Only one thread may call this at a time.
+  // Calls fn(tile) for every tile in [0, n_tiles), spread over the team, and returns when all are done: thread t of T
+  // begins with the tiles [n_tiles t / T, n_tiles (t + 1) / T). `fn` must not throw. Only one thread may call this at
+  // a time.
   template <class Fn>
   void run(int n_tiles, const Fn& fn) noexcept {
     if (workers_.empty() || n_tiles <= 1) {
@@ -35,23 +39,37 @@ class ThreadPool {
     run_job(n_tiles, [](const void* f, int tile) { (*static_cast<const Fn*>(f))(tile); }, &fn);
   }
 
+  // The same, but tiles are begun one after another: while one of them runs, all before it do, or are done.
+  template <class Fn>
+  void run_in_order(int n_tiles, const Fn& fn) noexcept {
+    alignas(64) std::atomic<int> next{0};
+    run(std::min(n_tiles, n_threads()), [&](int) {
+      for (int tile; (tile = next.fetch_add(1, std::memory_order_relaxed)) < n_tiles;) fn(tile);
+    });
+  }
+
  private:
   using Call = void (*)(const void* fn, int tile);
 
-  void run_job(int n_tiles, Call call, const void* fn) noexcept;
-  void stop() noexcept;
-  void work() noexcept;
-  void take_tiles() noexcept;
+  // One thread's share of a job, and what it has done. Two lines: some processors fetch them in pairs.
+  struct alignas(128) Share {
+    std::atomic<uint64_t> tiles{0};  // the next to take, and above it where they end: as if one took both at once
+    Call call = nullptr;             // stable while a tile of the share is unfinished
+    const void* fn = nullptr;
+    std::atomic<uint32_t> n_finished{0};  // tiles, of any share, that the thread has finished since it began
+  };
 
+  void run_job(int n_tiles, Call call, const void* fn) noexcept;
+  bool take_tile(Share& share) noexcept;
+  void take_tiles(int thread) noexcept;
+  void stop() noexcept;
+  void work(int thread) noexcept;
+
+  std::vector<Share> shares_;
   std::vector<std::jthread> workers_;
-  std::atomic<uint32_t> n_jobs_{0};  // changes when a job is posted: what workers watch
+  alignas(128) std::atomic<uint32_t> n_jobs_{0};  // goes up when a job is posted: what wakes those that sleep
   std::atomic<bool> stopping_{false};
-  // The number of tiles of the job and the next tile to take, in one word, so that a worker that comes late to a job
-  // that is over can never take its count for that of the next one.
-  alignas(64) std::atomic<uint64_t> tiles_{0};
-  alignas(64) std::atomic<int> unfinished_{0};  // tiles of the job that nobody has finished
-  Call call_ = nullptr;                         // stable while unfinished_ > 0
-  const void* fn_ = nullptr;
+  uint32_t n_posted_ = 0;  // tiles of all jobs
 };
 
 }  // namespace nextn

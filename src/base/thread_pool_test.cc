@@ -57,6 +57,38 @@ TEST(ThreadPool, ManyShortJobsInARow) {
   }
 }
 
+// Thread t of T begins with its share, in every job: here none can go on before all have begun.
+TEST(ThreadPool, EveryThreadBeginsWithItsShare) {
+  const int n_threads = 3, n_tiles = 10;
+  thread_local int number = -1;
+  ThreadPool pool(n_threads, [](int thread) { number = thread; });
+  const int first[n_threads] = {0, 3, 6};
+  for (int job = 0; job < 50; job++) {
+    std::atomic<int> begun{0};
+    int by[n_tiles] = {};
+    pool.run(n_tiles, [&](int tile) {
+      by[tile] = number;
+      for (begun++; begun < n_threads;) std::this_thread::yield();
+    });
+    for (int t = 0; t < n_threads; t++) EXPECT_EQ(by[first[t]], t) << "job " << job;
+  }
+}
+
+TEST(ThreadPool, InOrderATileRunsAfterOrBesideThoseBefore) {
+  for (int n_threads = 1; n_threads <= 4; n_threads++) {
+    ThreadPool pool(n_threads);
+    for (int n_tiles = 0; n_tiles < 60; n_tiles++) {
+      std::atomic<int> n_done{
+          0};  // tiles are done in order: each waits for the one before, which would never begin else
+      pool.run_in_order(n_tiles, [&](int tile) {
+        spin_until(n_done, tile);
+        n_done++;
+      });
+      EXPECT_EQ(n_done, n_tiles);
+    }
+  }
+}
+
 // Each job reads, at other tiles, what the job before has written.
 TEST(ThreadPool, OneJobSeesWhatTheOneBeforeWrote) {
   ThreadPool pool(4);

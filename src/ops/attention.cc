@@ -226,7 +226,7 @@ void attend_q8(Ctx& ctx, const TensorView& out, const TensorView& q, const Atten
     n_pieces = std::max(n_pieces, units[u].n_pieces(a));
   }
   // Piece by piece, so that threads work on different units as long as there are enough.
-  ctx.pool.run(n_units * n_pieces, [&](int task) {
+  ctx.pool.run_in_order(n_units * n_pieces, [&](int task) {
     AttentionUnit& unit = units[task % n_units];
     const int piece = task / n_units, n = unit.n_pieces(a);
     if (piece < n) unit.attend(a, piece);

@@ -42,14 +42,13 @@ void rms_norm_q8(Ctx& ctx, const TensorView& y, const TensorView& x, const float
 void swiglu_q8(Ctx& ctx, const TensorView& y, const TensorView& gate, const TensorView& up) noexcept {
   const OpTimer timer(ctx, "swiglu_q8");
   ctx.act.source = y.data;
-  // A few rows are cut into parts of whole blocks, so that all threads have some.
+  // A few rows are cut into parts of whole blocks, so that all threads have some: the same part of every row.
   constexpr int64_t kLeastPart = 512;
-  const int64_t wanted = std::max<int64_t>(1, 4 * ctx.pool.n_threads() / std::max<int64_t>(1, y.rows));
   const int64_t block = ctx.act.block(y.cols);
-  const int64_t part = std::max(kLeastPart, (y.cols / wanted + block) / block * block);
+  const int64_t part = y.rows < 4 * ctx.pool.n_threads() ? (kLeastPart + block - 1) / block * block : y.cols;
   const int64_t n_parts = (y.cols + part - 1) / part;
   ctx.pool.run(static_cast<int>(y.rows * n_parts), [&](int task) {
-    const int64_t r = task / n_parts, first = task % n_parts * part, n = std::min(part, y.cols - first);
+    const int64_t r = task % y.rows, first = task / y.rows * part, n = std::min(part, y.cols - first);
     ctx.kernels.swiglu(y.row(r) + first, gate.row(r) + first, up.row(r) + first, static_cast<int>(n));
     quantize_part(ctx, y, r, first, n);
   });

@@ -51,38 +51,35 @@ void finish(Ctx& ctx, const Product& p, int64_t first, int64_t last) noexcept {
   }
 }
 
+// Where part i of n of a product's tiles begins: whole blocks of maxima, or pairs of tiles where there are enough of
+// them, for kernels that take two at a time.
+int64_t part_first(const Product& p, int64_t i, int64_t n) noexcept {
+  const int64_t n_tiles = p.w.n_tiles();
+  const int64_t unit = p.max.data != nullptr ? kMaxBlock / kTileRows : n_tiles >= 2 * n ? 2 : 1;
+  return std::min((n_tiles + unit - 1) / unit * i / n * unit, n_tiles);
+}
+
 void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
   int64_t n_tiles = 0;
   double bytes = 0;
-  bool whole_blocks = false;
   for (const Product& p : products) {
-    whole_blocks |= p.max.data != nullptr;
     n_tiles += p.w.n_tiles();
     bytes += static_cast<double>(p.w.n_tiles()) * static_cast<double>(tile_bytes(p.w.format, p.w.k));
   }
   const OpTimer timer(ctx, "matmul", bytes);
 
-  // Enough chunks that a slow core does not keep the others waiting, large enough that taking one costs nothing.
-  constexpr int64_t kMostTiles = kMaxBlock / kTileRows;
-  const int64_t chunk =
-      whole_blocks ? kMostTiles : std::clamp<int64_t>(n_tiles / (8 * ctx.pool.n_threads()), 1, kMostTiles);
-  struct Queue {
-    const Product* product;
-    int first_task;
-  } queue[kMaxProducts];
-  int n_tasks = 0, n_products = 0;
-  for (const Product& p : products) {
-    queue[n_products++] = {&p, n_tasks};
-    n_tasks += static_cast<int>((p.w.n_tiles() + chunk - 1) / chunk);
-  }
-  ctx.pool.run(n_tasks, [&](int task) {
-    int i = n_products - 1;
-    while (task < queue[i].first_task) i--;
-    const int64_t first = (task - queue[i].first_task) * chunk;
-    const Product& p = *queue[i].product;
-    const int64_t last = std::min(first + chunk, p.w.n_tiles());
-    multiply(ctx, x, p.y, p.w, first, last);
-    finish(ctx, p, first, last);
+  // Enough tasks that a slow core does not keep the others waiting, large enough that taking one costs nothing. Each
+  // has the same part of every product, so that what the next op reads together was written by one thread.
+  constexpr int64_t kMostTiles = 64;
+  const int64_t most_tasks = std::max<int64_t>(8 * ctx.pool.n_threads(), n_tiles / kMostTiles);
+  const int64_t n_tasks = std::min(n_tiles, most_tasks);
+  ctx.pool.run(static_cast<int>(n_tasks), [&](int task) {
+    for (const Product& p : products) {
+      const int64_t first = part_first(p, task, n_tasks), last = part_first(p, task + 1, n_tasks);
+      if (first == last) continue;
+      multiply(ctx, x, p.y, p.w, first, last);
+      finish(ctx, p, first, last);
+    }
   });
 }
 
