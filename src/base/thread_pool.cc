@@ -86,7 +86,9 @@ void ThreadPool::take_tiles(int thread) noexcept {
 }
 
 void ThreadPool::run_job(int n_tiles, Call call, const void* fn) noexcept {
-  const auto first = [&](size_t thread) { return static_cast<uint64_t>(n_tiles) * thread / shares_.size(); };
+  const auto first = [&](size_t thread) {
+    return (static_cast<uint64_t>(n_tiles) * thread + shares_.size() - 1) / shares_.size();
+  };
   for (size_t i = shares_.size(); i-- > 0;) {  // the caller's own at last
     shares_[i].call = call;
     shares_[i].fn = fn;

@@ -28,8 +28,8 @@ class ThreadPool {
   int n_threads() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
   // Calls fn(tile) for every tile in [0, n_tiles), spread over the team, and returns when all are done: thread t of T
-  // begins with the tiles [n_tiles t / T, n_tiles (t + 1) / T). `fn` must not throw. Only one thread may call this at
-  // a time.
+  // begins with the tiles [n_tiles t / T, n_tiles (t + 1) / T), rounded up. `fn` must not throw. Only one thread may
+  // call this at a time.
   template <class Fn>
   void run(int n_tiles, const Fn& fn) noexcept {
     if (workers_.empty() || n_tiles <= 1) {

@@ -62,7 +62,7 @@ TEST(ThreadPool, EveryThreadBeginsWithItsShare) {
   const int n_threads = 3, n_tiles = 10;
   thread_local int number = -1;
   ThreadPool pool(n_threads, [](int thread) { number = thread; });
-  const int first[n_threads] = {0, 3, 6};
+  const int first[n_threads] = {0, 4, 7};
   for (int job = 0; job < 50; job++) {
     std::atomic<int> begun{0};
     int by[n_tiles] = {};

@@ -59,6 +59,17 @@ int64_t part_first(const Product& p, int64_t i, int64_t n) noexcept {
   return std::min((n_tiles + unit - 1) / unit * i / n * unit, n_tiles);
 }
 
+// Asks for a step's activations at once: the lines that another thread has written come slowly one after another.
+void fetch_rows(Ctx& ctx, const TensorView& x) noexcept {
+  if (x.rows > kMaxMatmulRows) return;
+  const auto fetch = [](const void* p, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(p) + i);
+  };
+  fetch(ctx.act.q(0, x.cols), x.rows * x.cols);
+  fetch(ctx.act.scale(0, x.cols), x.rows * x.cols / kActBlock * 4);
+  fetch(ctx.act.sum(0, x.cols), x.rows * x.cols / 16 * 2);
+}
+
 void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
   int64_t n_tiles = 0;
   double bytes = 0;
@@ -73,7 +84,9 @@ void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> 
   constexpr int64_t kMostTiles = 64;
   const int64_t most_tasks = std::max<int64_t>(8 * ctx.pool.n_threads(), n_tiles / kMostTiles);
   const int64_t n_tasks = std::min(n_tiles, most_tasks);
+  const int64_t n_threads = ctx.pool.n_threads();
   ctx.pool.run(static_cast<int>(n_tasks), [&](int task) {
+    if (task * n_threads % n_tasks < n_threads) fetch_rows(ctx, x);
     for (const Product& p : products) {
       const int64_t first = part_first(p, task, n_tasks), last = part_first(p, task + 1, n_tasks);
       if (first == last) continue;
