@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kVersion = 7;  // of the file, and of what is measured
+constexpr int kVersion = 8;  // of the file, and of what is measured
 
 fs::path cache_folder() {
   const char* const xdg = std::getenv("XDG_CACHE_HOME");
