@@ -13,12 +13,16 @@ namespace {
 // About 20 microseconds: longer than the gap between two ops of a step, shorter than a scheduler's time slice.
 constexpr int kSpins = 2000;
 
-// Between two looks at what another thread will change.
-void pause(int n_looks) noexcept {
-  if (n_looks < kSpins) {
-    _mm_pause();
-  } else {
-    std::this_thread::yield();
+// Looks until there is what another thread will bring about.
+template <class Done>
+void spin_until_done(const Done& done) noexcept {
+  for (int spin = 0; !done();) {
+    if (spin < kSpins) {
+      spin++;
+      _mm_pause();
+    } else {
+      std::this_thread::yield();
+    }
   }
 }
 
@@ -29,12 +33,12 @@ bool has_more(uint64_t tiles) noexcept {
 }  // namespace
 
 void spin_until(const std::atomic<int>& value, int wanted) noexcept {
-  for (int spin = 0; value.load(std::memory_order_acquire) != wanted; spin++) pause(spin);
+  spin_until_done([&] { return value.load(std::memory_order_acquire) == wanted; });
 }
 
-ThreadPool::ThreadPool(int n_threads, const std::function<void(int thread)>& on_start)
-    : shares_(static_cast<size_t>(std::max(1, n_threads))) {
+ThreadPool::ThreadPool(int n_threads, const std::function<void(int thread)>& on_start) {
   try {
+    shares_ = std::vector<Share>(static_cast<size_t>(std::max(1, n_threads)));
     for (int i = 1; i < n_threads; i++) {
       workers_.emplace_back([this, on_start, i] {
         if (on_start) on_start(i);
@@ -64,6 +68,7 @@ void ThreadPool::stop() noexcept {
 
 // A worker that comes late to a job that is over cannot take its count for that of the next one: both are one word.
 bool ThreadPool::take_tile(Share& share) noexcept {
+  if (!has_more(share.tiles.load(std::memory_order_relaxed))) return false;
   const uint64_t tiles = share.tiles.fetch_add(1, std::memory_order_acquire);
   if (!has_more(tiles)) return false;
   share.call(share.fn, static_cast<int>(static_cast<uint32_t>(tiles)));
@@ -81,7 +86,8 @@ void ThreadPool::take_tiles(int thread) noexcept {
   const size_t n_shares = shares_.size();
   for (size_t i = 1; i < n_shares; i++) {
     Share& other = shares_[(static_cast<size_t>(thread) + i) % n_shares];
-    while (has_more(other.tiles.load(std::memory_order_relaxed)) && take_tile(other)) finished(1);
+    while (take_tile(other)) finished(1);
+    if (has_more(own.tiles.load(std::memory_order_relaxed))) return;  // of the next job: that comes first
   }
 }
 
@@ -90,6 +96,7 @@ void ThreadPool::run_job(int n_tiles, Call call, const void* fn) noexcept {
     return (static_cast<uint64_t>(n_tiles) * thread + shares_.size() - 1) / shares_.size();
   };
   for (size_t i = shares_.size(); i-- > 0;) {  // the caller's own at last
+    if (first(i) == first(i + 1)) continue;
     shares_[i].call = call;
     shares_[i].fn = fn;
     shares_[i].tiles.store(first(i + 1) << 32 | first(i), std::memory_order_release);
@@ -98,14 +105,15 @@ void ThreadPool::run_job(int n_tiles, Call call, const void* fn) noexcept {
   n_jobs_.notify_all();
   n_posted_ += static_cast<uint32_t>(n_tiles);
   take_tiles(0);
-  for (int spin = 0;; spin++) {
+  spin_until_done([&] {
     uint32_t n_finished = 0;
     for (const Share& share : shares_) n_finished += share.n_finished.load(std::memory_order_acquire);
-    if (n_finished == n_posted_) return;
-    pause(spin);
-  }
+    return n_finished == n_posted_;
+  });
 }
 
+// Watches its own share: of a job with fewer tiles than threads most have none, and sleep when such jobs are all there
+// is for a while.
 void ThreadPool::work(int thread) noexcept {
   const Share& own = shares_[static_cast<size_t>(thread)];
   const auto is_posted = [&] { return has_more(own.tiles.load(std::memory_order_acquire)); };

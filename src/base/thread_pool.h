@@ -27,9 +27,9 @@ class ThreadPool {
 
   int n_threads() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls fn(tile) for every tile in [0, n_tiles), spread over the team, and returns when all are done: thread t of T
-  // begins with the tiles [n_tiles t / T, n_tiles (t + 1) / T), rounded up. `fn` must not throw. Only one thread may
-  // call this at a time.
+  // Calls fn(tile) for every tile in [0, n_tiles), spread over the team, and returns when all are done: the share of
+  // thread t of T are the tiles [n_tiles t / T, n_tiles (t + 1) / T), rounded up, because the caller begins first. `fn`
+  // must not throw. Only one thread may call this at a time.
   template <class Fn>
   void run(int n_tiles, const Fn& fn) noexcept {
     if (workers_.empty() || n_tiles <= 1) {
@@ -51,10 +51,11 @@ class ThreadPool {
  private:
   using Call = void (*)(const void* fn, int tile);
 
-  // One thread's share of a job, and what it has done. Two lines: some processors fetch them in pairs.
+  // One thread's share of a job, and what the thread has done. A line, and an empty one: some processors fetch pairs.
   struct alignas(128) Share {
-    std::atomic<uint64_t> tiles{0};  // the next to take, and above it where they end: as if one took both at once
-    Call call = nullptr;             // stable while a tile of the share is unfinished
+    // The next tile in the lower half, where they end in the upper one: taking a tile tells the end of the same job.
+    std::atomic<uint64_t> tiles{0};
+    Call call = nullptr;  // these two are stable while a tile of the share is not taken, or runs
     const void* fn = nullptr;
     std::atomic<uint32_t> n_finished{0};  // tiles, of any share, that the thread has finished since it began
   };

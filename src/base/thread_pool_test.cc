@@ -74,12 +74,12 @@ TEST(ThreadPool, EveryThreadBeginsWithItsShare) {
   }
 }
 
+// Each tile waits for the one before, which would not have begun in another order.
 TEST(ThreadPool, InOrderATileRunsAfterOrBesideThoseBefore) {
   for (int n_threads = 1; n_threads <= 4; n_threads++) {
     ThreadPool pool(n_threads);
     for (int n_tiles = 0; n_tiles < 60; n_tiles++) {
-      std::atomic<int> n_done{
-          0};  // tiles are done in order: each waits for the one before, which would never begin else
+      std::atomic<int> n_done{0};
       pool.run_in_order(n_tiles, [&](int tile) {
         spin_until(n_done, tile);
         n_done++;

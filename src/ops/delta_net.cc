@@ -128,7 +128,7 @@ void conv_and_gates(Ctx& ctx, const TensorView& u, const TensorView& beta, const
   const int key_dim = shape.key_dim, n_channels = static_cast<int>(m.cols), n_rows = static_cast<int>(beta.rows);
   const int block = std::max(1, kChannelBlock / key_dim) * key_dim;  // whole heads of q and k
   const int n_blocks = (n_channels + block - 1) / block, n_conv_tasks = n_blocks * static_cast<int>(runs.size());
-  // Gates are short but slow: they are taken first, a few rows at a time.
+  // Gates are short but slow: a few rows at a time, before what else is in the first shares.
   const int n_gate_tasks = (n_rows + kGateRows - 1) / kGateRows;
   ctx.pool.run(n_gate_tasks + n_conv_tasks, [&](int task) {
     if (task < n_gate_tasks) {

@@ -43,9 +43,7 @@ void swiglu_q8(Ctx& ctx, const TensorView& y, const TensorView& gate, const Tens
   const OpTimer timer(ctx, "swiglu_q8");
   ctx.act.source = y.data;
   // A few rows are cut into parts of whole blocks, so that all threads have some: the same part of every row.
-  constexpr int64_t kLeastPart = 256;
-  const int64_t block = ctx.act.block(y.cols);
-  const int64_t part = y.rows < 4 * ctx.pool.n_threads() ? (kLeastPart + block - 1) / block * block : y.cols;
+  const int64_t part = y.rows < 4 * ctx.pool.n_threads() ? kSuperBlock : y.cols;
   const int64_t n_parts = (y.cols + part - 1) / part;
   ctx.pool.run(static_cast<int>(y.rows * n_parts), [&](int task) {
     const int64_t r = task % y.rows, first = task / y.rows * part, n = std::min(part, y.cols - first);

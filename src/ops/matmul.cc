@@ -11,8 +11,6 @@ namespace nextn::ops {
 
 namespace {
 
-constexpr int kMaxProducts = 4;
-
 void quantize(Ctx& ctx, const TensorView& x) noexcept {
   const OpTimer timer(ctx, "quantize");
   quantize_rows(ctx, x);
@@ -52,11 +50,12 @@ void finish(Ctx& ctx, const Product& p, int64_t first, int64_t last) noexcept {
 }
 
 // Where part i of n of a product's tiles begins: whole blocks of maxima, or pairs of tiles where there are enough of
-// them, for kernels that take two at a time.
+// them, for kernels that take two at a time. Rounded up: a product of few tiles goes to the tasks that are begun first.
 int64_t part_first(const Product& p, int64_t i, int64_t n) noexcept {
   const int64_t n_tiles = p.w.n_tiles();
   const int64_t unit = p.max.data != nullptr ? kMaxBlock / kTileRows : n_tiles >= 2 * n ? 2 : 1;
-  return std::min((n_tiles + unit - 1) / unit * i / n * unit, n_tiles);
+  const int64_t n_units = (n_tiles + unit - 1) / unit;
+  return std::min((n_units * i + n - 1) / n * unit, n_tiles);
 }
 
 // Asks for a step's activations at once: the lines that another thread has written come slowly one after another.
@@ -73,20 +72,24 @@ void fetch_rows(Ctx& ctx, const TensorView& x) noexcept {
 void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
   int64_t n_tiles = 0;
   double bytes = 0;
+  bool integer = false;
   for (const Product& p : products) {
     n_tiles += p.w.n_tiles();
     bytes += static_cast<double>(p.w.n_tiles()) * static_cast<double>(tile_bytes(p.w.format, p.w.k));
+    integer |= !reads_floats(p.w.format);
   }
   const OpTimer timer(ctx, "matmul", bytes);
 
-  // Enough tasks that a slow core does not keep the others waiting, large enough that taking one costs nothing. Each
-  // has the same part of every product, so that what the next op reads together was written by one thread.
-  constexpr int64_t kMostTiles = 64;
-  const int64_t most_tasks = std::max<int64_t>(8 * ctx.pool.n_threads(), n_tiles / kMostTiles);
-  const int64_t n_tasks = std::min(n_tiles, most_tasks);
-  const int64_t n_threads = ctx.pool.n_threads();
+  // Enough tasks that a slow core does not keep the others waiting, large enough that taking one costs nothing, as many
+  // for every thread. Each has the same part of every product, so that what the next op reads together was written by
+  // one thread.
+  constexpr int64_t kTasksOfThread = 8, kTilesOfTask = 64;
+  const int64_t n_threads = ctx.pool.n_threads(), tiles_of_round = kTilesOfTask * n_threads,
+                n_rounds = std::max(kTasksOfThread, (n_tiles + tiles_of_round - 1) / tiles_of_round),
+                n_tasks = std::min(n_tiles, n_rounds * n_threads);
   ctx.pool.run(static_cast<int>(n_tasks), [&](int task) {
-    if (task * n_threads % n_tasks < n_threads) fetch_rows(ctx, x);
+    const bool begins_share = task * n_threads % n_tasks < n_threads;  // a thread's first, see ThreadPool::run
+    if (begins_share && integer) fetch_rows(ctx, x);
     for (const Product& p : products) {
       const int64_t first = part_first(p, task, n_tasks), last = part_first(p, task + 1, n_tasks);
       if (first == last) continue;
@@ -99,7 +102,7 @@ void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> 
 }  // namespace
 
 void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
-  NEXTN_CHECK(x.stride == x.cols && products.size() <= kMaxProducts);
+  NEXTN_CHECK(x.stride == x.cols);
   if (x.rows == 0) return;
   bool integer = false;
   for (const Product& p : products) integer |= !reads_floats(p.w.format);
@@ -108,7 +111,7 @@ void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> produc
 }
 
 void matmul_q8(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
-  NEXTN_CHECK(x.stride == x.cols && products.size() <= kMaxProducts);
+  NEXTN_CHECK(x.stride == x.cols);
   if (x.rows == 0) return;
   NEXTN_CHECK(ctx.act.source == x.data);
   multiply_all(ctx, x, products);

@@ -19,8 +19,8 @@ struct Product {
 
 constexpr int64_t kMaxBlock = 1024;
 
-// For each product: y = x w^T, x (R, K). x is quantised once for all of them, and their tiles are one queue for the
-// threads. Row r of y depends on row r of x alone, bit for bit, whatever R and the number of threads are (D1).
+// For each product: y = x w^T, x (R, K). x is quantised once for all of them, and a thread has the same part of
+// each. Row r of y depends on row r of x alone, bit for bit, whatever R and the number of threads are (D1).
 void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept;
 
 // The same for rows that the op before has quantised: one whose name ends in _q8, with x as its result.
