@@ -1,8 +1,8 @@
 // A fixed team of threads for the ops of a step. Every thread has a share of an op's tiles, the same part of them in
-// every op, so that what a thread has written is what it reads next: cores far from each other pay for every line they
-// pass on. Who is done with its share takes what is left of the others', because the cores of a shared machine are not
-// equally fast; which thread runs a tile never matters for the result. Workers spin for some microseconds between ops
-// and then sleep.
+// every op, so that it reads next much of what it has written itself: cores far from each other pay for every line that
+// they pass on. Who is done with its share takes what is left of the others', because the cores of a shared machine are
+// not equally fast; which thread runs a tile never matters for the result. Workers spin for some microseconds between
+// ops and then sleep.
 #pragma once
 
 #include <algorithm>

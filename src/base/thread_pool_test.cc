@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -57,30 +58,37 @@ TEST(ThreadPool, ManyShortJobsInARow) {
   }
 }
 
-// Thread t of T begins with its share, in every job: here none can go on before all have begun.
-TEST(ThreadPool, EveryThreadBeginsWithItsShare) {
-  const int n_threads = 3, n_tiles = 10;
+// Thread t of T begins with its share: here none can go on before all have begun. Not in every job, for who comes late
+// from the one before may begin with another's.
+TEST(ThreadPool, ThreadsBeginWithTheirShares) {
+  const int n_threads = 3, n_tiles = 10, n_jobs = 50;
   thread_local int number = -1;
   ThreadPool pool(n_threads, [](int thread) { number = thread; });
   const int first[n_threads] = {0, 4, 7};
-  for (int job = 0; job < 50; job++) {
+  int n_with_own = 0;
+  for (int job = 0; job < n_jobs; job++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::atomic<int> begun{0};
     int by[n_tiles] = {};
     pool.run(n_tiles, [&](int tile) {
       by[tile] = number;
       for (begun++; begun < n_threads;) std::this_thread::yield();
     });
-    for (int t = 0; t < n_threads; t++) EXPECT_EQ(by[first[t]], t) << "job " << job;
+    n_with_own += by[first[0]] == 0 && by[first[1]] == 1 && by[first[2]] == 2;
   }
+  EXPECT_GT(n_with_own, n_jobs / 2);
 }
 
-// Each tile waits for the one before, which would not have begun in another order.
+// Each tile waits for the one before, so no other than the next few can have begun; and the first for a second thread.
 TEST(ThreadPool, InOrderATileRunsAfterOrBesideThoseBefore) {
   for (int n_threads = 1; n_threads <= 4; n_threads++) {
     ThreadPool pool(n_threads);
     for (int n_tiles = 0; n_tiles < 60; n_tiles++) {
-      std::atomic<int> n_done{0};
+      std::atomic<int> n_begun{0}, n_done{0};
       pool.run_in_order(n_tiles, [&](int tile) {
+        const int n_before = n_begun++;
+        EXPECT_LT(std::abs(n_before - tile), n_threads) << "tile " << tile << " of " << n_tiles;
+        while (tile == 0 && n_begun < std::min(n_threads, std::min(n_tiles, 2))) std::this_thread::yield();
         spin_until(n_done, tile);
         n_done++;
       });

@@ -69,14 +69,16 @@ void fetch_rows(Ctx& ctx, const TensorView& x) noexcept {
   fetch(ctx.act.sum(0, x.cols), x.rows * x.cols / 16 * 2);
 }
 
+bool reads_integers(std::initializer_list<Product> products) noexcept {
+  return std::ranges::any_of(products, [](const Product& p) { return !reads_floats(p.w.format); });
+}
+
 void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
   int64_t n_tiles = 0;
   double bytes = 0;
-  bool integer = false;
   for (const Product& p : products) {
     n_tiles += p.w.n_tiles();
     bytes += static_cast<double>(p.w.n_tiles()) * static_cast<double>(tile_bytes(p.w.format, p.w.k));
-    integer |= !reads_floats(p.w.format);
   }
   const OpTimer timer(ctx, "matmul", bytes);
 
@@ -87,6 +89,7 @@ void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> 
   const int64_t n_threads = ctx.pool.n_threads(), tiles_of_round = kTilesOfTask * n_threads,
                 n_rounds = std::max(kTasksOfThread, (n_tiles + tiles_of_round - 1) / tiles_of_round),
                 n_tasks = std::min(n_tiles, n_rounds * n_threads);
+  const bool integer = reads_integers(products);
   ctx.pool.run(static_cast<int>(n_tasks), [&](int task) {
     const bool begins_share = task * n_threads % n_tasks < n_threads;  // a thread's first, see ThreadPool::run
     if (begins_share && integer) fetch_rows(ctx, x);
@@ -104,9 +107,7 @@ void multiply_all(Ctx& ctx, const TensorView& x, std::initializer_list<Product> 
 void matmul(Ctx& ctx, const TensorView& x, std::initializer_list<Product> products) noexcept {
   NEXTN_CHECK(x.stride == x.cols);
   if (x.rows == 0) return;
-  bool integer = false;
-  for (const Product& p : products) integer |= !reads_floats(p.w.format);
-  if (integer) quantize(ctx, x);
+  if (reads_integers(products)) quantize(ctx, x);
   multiply_all(ctx, x, products);
 }
 

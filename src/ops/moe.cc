@@ -295,8 +295,7 @@ void moe_ffn(Ctx& ctx, const TensorView& x, const TensorView& y, const TensorVie
   const auto parts = [](int64_t n, int64_t at_once) { return static_cast<int>((n + at_once - 1) / at_once); };
   {
     // Chunks of an expert, enough of them that a slow core does not keep the others waiting, and if there are then,
-    // whole blocks of activations. The shared expert's come first: it has the most rows, and who takes from another
-    // share finds small ones last.
+    // whole blocks of activations. The shared expert's come first, in the first shares: it has the most rows.
     const OpTimer timer(ctx, "moe_gate_up",
                         n_groups * (w.ffn_gate_up_exps ? 2 * bytes_of(w.ffn_gate_up_exps)
                                                        : bytes_of(w.ffn_gate_exps) + bytes_of(w.ffn_up_exps)) +
